@@ -1,0 +1,48 @@
+# Two commands on a fresh machine with Python 3.11+ and make:
+#   make study    sets everything up and runs the starter study on real images
+#   make test     sets everything up and passes the tests
+#
+# The environment is .venv here; with VENV=/some/place it is /some/place/<digest of the constraints>, which any number of
+# checkouts can share.
+
+PYTHON ?= python3
+DIGEST := $(shell cat constraints.txt pyproject.toml | sha256sum | cut -c1-12)
+ENV := $(if $(VENV),$(VENV)/$(DIGEST),.venv)
+BIN := $(ENV)/bin
+READY := $(ENV)/.ready-$(DIGEST)
+# The checkout's own sources, whichever checkout set the environment up.
+export PYTHONPATH := $(CURDIR)/src
+
+.PHONY: study test test-slow check lint format setup clean
+
+study: setup
+	$(BIN)/python -m frostline run starter
+
+test: setup
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+test-slow: setup
+	$(BIN)/python -m pytest -m slow
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+check: lint test
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+setup: $(READY)
+
+$(READY): constraints.txt pyproject.toml
+	$(PYTHON) -m venv $(ENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt hatchling editables
+	$(BIN)/python -m pip install --disable-pip-version-check --no-build-isolation -c constraints.txt -e '.[starter,pandas]' \
+	  hypothesis mypy pandas-stubs pre-commit pytest pytest-timeout pytest-xdist ruff
+	touch $(READY)
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,72 @@
+"""The errors a user can cause, each with what was given, what is allowed, where, and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = [
+    "DataError",
+    "DiskFullError",
+    "FeatureError",
+    "FrostlineError",
+    "LedgerError",
+    "MissingExtraError",
+    "ModelError",
+    "StudyError",
+    "TrainingError",
+    "WeightsError",
+    "closest",
+]
+
+
+class FrostlineError(Exception):
+    """The base of every error that Frostline raises for a reason a user can cause."""
+
+
+class StudyError(FrostlineError, ValueError):
+    """A study that can't be asked: unknown keys, values out of range, a file that isn't TOML."""
+
+
+class DataError(FrostlineError, ValueError):
+    """Images or labels that can't be used as they are."""
+
+
+class ModelError(FrostlineError, ValueError):
+    """A backbone, stage or head that doesn't exist or can't be built."""
+
+
+class WeightsError(ModelError):
+    """Weights that are missing, damaged or of another network."""
+
+
+class FeatureError(FrostlineError, RuntimeError):
+    """Stored activations that can't be made or read."""
+
+
+class TrainingError(FrostlineError, RuntimeError):
+    """A training run that broke one of its promises."""
+
+
+class LedgerError(FrostlineError, RuntimeError):
+    """A ledger that can't be opened, read or written, or a run that isn't in it."""
+
+
+class DiskFullError(FrostlineError, OSError):
+    """No room, or no permission, where Frostline must write."""
+
+
+class MissingExtraError(FrostlineError, ImportError):
+    """An optional dependency that isn't installed."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(f"{purpose} needs {package}, which is not installed: pip install 'frostline[{extra}]'")
+
+
+def closest(given: str, allowed: Iterable[str]) -> str:
+    """Return ``'; did you mean "x"?'`` for the allowed name nearest to the given one, or an empty string."""
+    matches = difflib.get_close_matches(given, list(allowed), n=1, cutoff=0.6)
+    return f'; did you mean "{matches[0]}"?' if matches else ""

@@ -1,0 +1,134 @@
+"""What a run tells while it goes on, as plain data; whoever listens decides how to show it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+__all__ = [
+    "ArmProgress",
+    "EpochFinished",
+    "Event",
+    "Listener",
+    "Notice",
+    "PassFinished",
+    "PassProgress",
+    "PassStarted",
+    "RunFinished",
+    "RunStarted",
+    "StepProgress",
+    "TrajectoryEnded",
+]
+
+
+@dataclass(frozen=True)
+class RunStarted:
+    """A run begins, or goes on where it was interrupted; predicted_seconds covers the work still to do."""
+
+    run: str
+    study: str
+    resumed: bool
+    n_arms: int
+    n_trajectories: int
+    predicted_seconds: float | None
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something the user should know: a skipped image, a damaged shard made again, an engine that was rejected."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class PassStarted:
+    """A feature pass begins over so many images."""
+
+    name: str
+    n_images: int
+
+
+@dataclass(frozen=True)
+class PassProgress:
+    """A feature pass has stored so many of its images."""
+
+    name: str
+    n_done: int
+    n_images: int
+
+
+@dataclass(frozen=True)
+class PassFinished:
+    """A feature pass is complete; ``reused`` when all of it was already in the cache."""
+
+    name: str
+    n_images: int
+    n_bytes: int
+    seconds: float
+    reused: bool
+
+
+@dataclass(frozen=True)
+class StepProgress:
+    """A trajectory's current epoch (1-based, of its own) has done so many of its steps."""
+
+    trajectory: str
+    epoch: int
+    epochs: int
+    step: int
+    n_steps: int
+
+
+@dataclass(frozen=True)
+class ArmProgress:
+    """Where one arm stands: its own epoch (1-based, counted over all its phases) of so many."""
+
+    name: str
+    epoch: int
+    epochs: int
+
+
+@dataclass(frozen=True)
+class EpochFinished:
+    """A trajectory finished an epoch, which counts for every arm listed; ``replayed`` when read from the ledger."""
+
+    trajectory: str
+    arms: tuple[ArmProgress, ...]
+    train_loss: float
+    val_loss: float | None
+    val_accuracy: float | None
+    seconds: float
+    replayed: bool = False
+
+
+@dataclass(frozen=True)
+class TrajectoryEnded:
+    """A trajectory ended: status is ``complete``, ``diverged`` or ``failed``."""
+
+    trajectory: str
+    status: str
+    message: str | None = None
+
+
+@dataclass(frozen=True)
+class RunFinished:
+    """The run ended: status is ``complete``, ``interrupted`` or ``failed``."""
+
+    run: str
+    status: str
+    seconds: float
+
+
+Event: TypeAlias = (
+    RunStarted
+    | Notice
+    | PassStarted
+    | PassProgress
+    | PassFinished
+    | StepProgress
+    | EpochFinished
+    | TrajectoryEnded
+    | RunFinished
+)
+Listener: TypeAlias = Callable[[Event], None]
