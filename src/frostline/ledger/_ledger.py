@@ -1,0 +1,363 @@
+"""The ledger: everything that runs write and reports read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from frostline.errors import LedgerError, closest
+from frostline.ledger._claims import Claims
+from frostline.ledger._database import Database, explain_write_failure
+from frostline.ledger._reading import read_epochs, read_passes, read_record, read_runs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from types import TracebackType
+
+    from frostline.ledger._records import ArmEntry, EpochRow, PassRow, RunRecord, RunRow
+
+__all__ = ["Ledger"]
+
+_FILE_NAME: Final = "ledger.db"
+
+
+class Ledger:
+    """The ledger of a workspace, created where there is none; any number of processes may use it at once.
+
+    A context manager. Every ``record_`` is stored when it returns, or raises; nothing that failed is only logged.
+    Where the workspace can't be written, an existing ledger can still be read.
+
+    Args:
+        path: the workspace directory, or the database file itself when the name ends in ``.db``.
+        create: whether to make a ledger where there is none.
+
+    Raises:
+        LedgerError: there is no ledger (``create=False``), or it is damaged, of a newer version or locked.
+        DiskFullError: no room or no permission to write it. Both hold for every method.
+    """
+
+    def __init__(self, path: Path | str, *, create: bool = True) -> None:
+        given = Path(path)
+        self.path: Path = given if given.suffix == ".db" else given / _FILE_NAME
+        if not create and not self.path.exists():
+            raise LedgerError(f'no runs in "{self.path.parent}" yet: start one, e.g. `frostline run starter`')
+        self._database = Database(self.path)
+        self._claims = Claims()
+
+    @property
+    def workspace(self) -> Path:
+        """The directory that holds the database and one folder for each run."""
+        return self.path.parent
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the runs held and close the database; closing twice does nothing."""
+        self._claims.release_all()
+        self._database.close()
+
+    def run_directory(self, run: str) -> Path:
+        """Return the folder of a run's files (made when the run starts)."""
+        return self.workspace / run
+
+    # Runs
+
+    def start_run(
+        self,
+        study_name: str,
+        study_digest: str,
+        mode: str,
+        study: Mapping[str, Any],
+        data: Mapping[str, Any],
+        plan: Mapping[str, Any],
+        provenance: Mapping[str, Any],
+        arms: Sequence[ArmEntry],
+    ) -> str:
+        """Start a run, hold it for this process, and return its id: UTC time and study, ``20261124-034216-starter``.
+
+        Args:
+            study_name: the study's name.
+            study_digest: what makes two runs the same question.
+            mode: ``shared`` or ``plain``.
+            study: the study as asked, as JSON holds it.
+            data: the data's description for the results.
+            plan: the plan as JSON holds it.
+            provenance: versions of code, packages and weights that make this run's numbers.
+            arms: the arms in the study's order.
+
+        Raises:
+            LedgerError: there are no arms, or one has no path.
+        """
+        if not arms or not all(arm.path for arm in arms):
+            raise LedgerError(f'the run of "{study_name}" has no arms, or an arm without a trajectory')
+        self._database.check()
+        now = datetime.now(UTC)
+        run = self._make_directory(f"{now:%Y%m%d-%H%M%S}-{_slug(study_name)}")
+        self._claims.claim(run, self.run_directory(run))
+        try:
+            with self._database.writing() as connection:
+                connection.execute(
+                    "INSERT INTO runs (run, study, study_digest, mode, status, created, study_json, data_json, "
+                    "plan_json, provenance) VALUES (?, ?, ?, ?, 'running', ?, ?, ?, ?, ?)",
+                    (
+                        run,
+                        study_name,
+                        study_digest,
+                        mode,
+                        now.isoformat(timespec="seconds"),
+                        json.dumps(study),
+                        json.dumps(data),
+                        json.dumps(plan),
+                        _provenance_id(connection, provenance),
+                    ),
+                )
+                for position, arm in enumerate(arms):
+                    connection.execute(
+                        "INSERT INTO arms (run, position, name, recipe_json) VALUES (?, ?, ?, ?)",
+                        (run, position, arm.name, json.dumps(arm.recipe)),
+                    )
+                    connection.executemany(
+                        "INSERT INTO segments (run, arm, position, trajectory, epochs) VALUES (?, ?, ?, ?, ?)",
+                        [(run, arm.name, i, segment.trajectory, segment.epochs) for i, segment in enumerate(arm.path)],
+                    )
+        except BaseException:
+            # A run that couldn't be recorded never was.
+            self._claims.release(run)
+            shutil.rmtree(self.run_directory(run), ignore_errors=True)
+            raise
+        return run
+
+    def unfinished(self, study_digest: str, mode: str) -> list[str]:
+        """Return the runs of a study that ended early and that no living process works on, the newest first.
+
+        Those are runs that are not complete: interrupted, killed, or failed.
+        """
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT run FROM runs WHERE study_digest = ? AND mode = ? AND status != 'complete' ORDER BY seq DESC",
+                (study_digest, mode),
+            ).fetchall()
+        return [run for (run,) in rows if not self._is_claimed(run)]
+
+    def reopen(self, run: str, provenance: Mapping[str, Any] | None = None) -> None:
+        """Go on with a run: hold it for this process and mark it running.
+
+        Args:
+            run: the run's full id.
+            provenance: versions that make the numbers from here on; left out, those of the run's start.
+
+        Raises:
+            LedgerError: there is no such run, or another process works on it.
+        """
+        self._require(run)
+        self._database.check()
+        directory = self.run_directory(run)
+        try:
+            directory.mkdir(exist_ok=True)
+        except OSError as error:
+            raise explain_write_failure(error, directory, "the run's folder") from error
+        self._claims.claim(run, directory)
+        with self._database.writing() as connection:
+            connection.execute("UPDATE runs SET status = 'running', finished = NULL WHERE run = ?", (run,))
+            if provenance is not None:
+                number = _provenance_id(connection, provenance)
+                connection.execute("UPDATE runs SET provenance = ? WHERE run = ?", (number, run))
+
+    def finish_run(self, run: str, status: str, cost: Mapping[str, Any]) -> None:
+        """End a run as ``complete``, ``interrupted`` or ``failed``, with its measured and predicted cost."""
+        with self._database.writing() as connection:
+            connection.execute(
+                "UPDATE runs SET status = ?, cost_json = ?, finished = ? WHERE run = ?",
+                (status, json.dumps(cost), _now(), run),
+            )
+        self._claims.release(run)
+
+    def runs(self) -> list[RunRow]:
+        """Return every run, the newest first."""
+        with self._database.reading() as connection:
+            return read_runs(connection, self._is_claimed)
+
+    def load(self, run: str | None = None) -> RunRecord:
+        """Return a run by its id or any unique beginning of it; None gives the latest.
+
+        Raises:
+            LedgerError: no run, or more than one, begins so.
+        """
+        with self._database.reading() as connection:
+            names = [name for (name,) in connection.execute("SELECT run FROM runs ORDER BY seq DESC")]
+            name = _find(run, names, self.workspace)
+            return read_record(connection, name, self.run_directory(name), self._is_claimed)
+
+    # What happens in a run
+
+    def record_pass(
+        self, run: str, name: str, n_images: int, n_bytes: int, seconds: float, engine: str, reused: bool
+    ) -> None:
+        """Record a feature pass; one found in the cache (``reused``) doesn't replace one that this run made."""
+        with self._database.writing() as connection:
+            connection.execute(
+                f"INSERT OR {'IGNORE' if reused else 'REPLACE'} INTO passes "
+                "SELECT run, ?, ?, ?, ?, ?, ?, ?, provenance FROM runs WHERE run = ?",
+                (name, n_images, n_bytes, seconds, engine, reused, _now(), run),
+            )
+
+    def passes(self, run: str) -> list[PassRow]:
+        """Return a run's feature passes."""
+        with self._database.reading() as connection:
+            return read_passes(connection, run)
+
+    def record_epoch(
+        self,
+        run: str,
+        trajectory: str,
+        epoch: int,
+        train_loss: float,
+        val_loss: float | None,
+        val_accuracy: float | None,
+        seconds: float,
+        checkpoint: str | None = None,
+    ) -> None:
+        """Record a finished epoch, counted from 1 within its trajectory; the same epoch again replaces it.
+
+        Raises:
+            LedgerError: an epoch between the last recorded one and this one is missing.
+        """
+        with self._database.writing() as connection:
+            (last,) = connection.execute(
+                "SELECT coalesce(max(epoch), 0) FROM epochs WHERE run = ? AND trajectory = ?", (run, trajectory)
+            ).fetchone()
+            if not 1 <= epoch <= last + 1:
+                raise LedgerError(
+                    f'run "{run}", trajectory {trajectory}: epoch {epoch} can\'t follow epoch {last}: '
+                    "epochs are recorded in order from 1"
+                )
+            connection.execute(
+                "INSERT OR REPLACE INTO epochs SELECT run, ?, ?, ?, ?, ?, ?, ?, ?, provenance FROM runs WHERE run = ?",
+                (
+                    trajectory,
+                    epoch,
+                    _stored(train_loss),
+                    _stored(val_loss),
+                    _stored(val_accuracy),
+                    seconds,
+                    checkpoint,
+                    _now(),
+                    run,
+                ),
+            )
+
+    def epochs(self, run: str, trajectory: str) -> list[EpochRow]:
+        """Return a trajectory's epochs in order; none is an empty list."""
+        with self._database.reading() as connection:
+            return read_epochs(connection, run, trajectory)
+
+    def drop_epochs_after(self, run: str, trajectory: str, epoch: int) -> None:
+        """Forget a trajectory's epochs after one whose checkpoint is the last that can be read (0 drops all)."""
+        with self._database.writing() as connection:
+            connection.execute(
+                "DELETE FROM epochs WHERE run = ? AND trajectory = ? AND epoch > ?", (run, trajectory, epoch)
+            )
+
+    def record_trajectory(self, run: str, trajectory: str, status: str, message: str | None = None) -> None:
+        """Record where a trajectory stands: ``running``, ``complete``, ``diverged`` or ``failed``."""
+        with self._database.writing() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO trajectories (run, trajectory, status, message, recorded) "
+                "VALUES (?, ?, ?, ?, ?)",
+                (run, trajectory, status, message, _now()),
+            )
+
+    def trajectory_status(self, run: str, trajectory: str) -> str | None:
+        """Return a trajectory's status, or None when it hasn't started."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT status FROM trajectories WHERE run = ? AND trajectory = ?", (run, trajectory)
+            ).fetchone()
+        return None if row is None else str(row["status"])
+
+    def record_file(self, run: str, arm: str, kind: str, path: Path | str, digest: str) -> None:
+        """Record a file written for an arm; one of each kind, the last one counts."""
+        with self._database.writing() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO files (run, arm, kind, path, digest) VALUES (?, ?, ?, ?, ?)",
+                (run, arm, kind, str(path), digest),
+            )
+
+    def set_test(self, run: str, arm: str, test_loss: float | None, test_accuracy: float | None) -> None:
+        """Record an arm's judgement on the test images."""
+        with self._database.writing() as connection:
+            connection.execute(
+                "UPDATE arms SET test_loss = ?, test_accuracy = ? WHERE run = ? AND name = ?",
+                (_stored(test_loss), _stored(test_accuracy), run, arm),
+            )
+
+    def _is_claimed(self, run: str) -> bool:
+        return self._claims.is_claimed(run, self.run_directory(run))
+
+    def _require(self, run: str) -> None:
+        with self._database.reading() as connection:
+            names = [name for (name,) in connection.execute("SELECT run FROM runs")]
+        if run not in names:
+            raise LedgerError(f'there is no run "{run}" in "{self.workspace}"{closest(run, names)}')
+
+    def _make_directory(self, name: str) -> str:
+        # Making the folder decides who has the name: two processes may start a study in the same second.
+        for number in range(1, 1000):
+            run = name if number == 1 else f"{name}-{number}"
+            try:
+                self.run_directory(run).mkdir(parents=True)
+            except FileExistsError:
+                continue
+            except OSError as error:
+                raise explain_write_failure(error, self.run_directory(run), "the run's folder") from error
+            return run
+        raise LedgerError(f'no name is left for another run "{name}" in "{self.workspace}"')
+
+
+def _find(given: str | None, names: Sequence[str], workspace: Path) -> str:
+    if not names:
+        raise LedgerError(f'no runs in "{workspace}" yet: start one, e.g. `frostline run starter`')
+    if given is None:
+        return names[0]
+    found = [name for name in names if name == given] or [name for name in names if name.startswith(given)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise LedgerError(f'"{given}" begins {len(found)} runs: {", ".join(found[:5])}; give more of the one you mean')
+    raise LedgerError(
+        f'there is no run "{given}" in "{workspace}"{closest(given, names) or ";"} '
+        f"the latest is {names[0]}, and `frostline runs` lists them all"
+    )
+
+
+def _provenance_id(connection: Any, provenance: Mapping[str, Any]) -> int:
+    text = json.dumps(provenance, sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    connection.execute("INSERT OR IGNORE INTO provenances (digest, json) VALUES (?, ?)", (digest, text))
+    (number,) = connection.execute("SELECT id FROM provenances WHERE digest = ?", (digest,)).fetchone()
+    return int(number)
+
+
+def _stored(value: float | None) -> float | str | None:
+    # SQLite turns NaN into NULL, which would read as "not measured".
+    return "nan" if value is not None and math.isnan(value) else value
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "study"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
