@@ -1,0 +1,7 @@
+"""Recipes to shared work: passes, trajectories and what they cost; pure data, no torch."""
+
+from frostline.plan._build import build_plan
+from frostline.plan._costs import CostModel, Rates
+from frostline.plan._plan import ArmPlan, PassPlan, Plan, Totals, TrajectoryPlan
+
+__all__ = ["ArmPlan", "CostModel", "PassPlan", "Plan", "Rates", "Totals", "TrajectoryPlan", "build_plan"]

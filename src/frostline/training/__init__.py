@@ -1,0 +1,33 @@
+"""Trajectories: batch order, optimizers, the loop, checkpoints; and the plain loop that they must agree with."""
+
+from frostline.training._checkpoint import Checkpoint, load_checkpoint, save_checkpoint, save_tensors
+from frostline.training._epoch import Batch, dropout_stream, evaluate, train_epoch
+from frostline.training._loss import build_loss, has_diverged, score
+from frostline.training._optimizers import build_optimizer, build_scheduler
+from frostline.training._order import batch_order, batches_in_order
+from frostline.training._phase import PhaseTraining, load_model_state
+from frostline.training._plain import PlainEpoch, train_plain
+from frostline.training._rows import Rows
+
+__all__ = [
+    "Batch",
+    "Checkpoint",
+    "PhaseTraining",
+    "PlainEpoch",
+    "Rows",
+    "batch_order",
+    "batches_in_order",
+    "build_loss",
+    "build_optimizer",
+    "build_scheduler",
+    "dropout_stream",
+    "evaluate",
+    "has_diverged",
+    "load_checkpoint",
+    "load_model_state",
+    "save_checkpoint",
+    "save_tensors",
+    "score",
+    "train_epoch",
+    "train_plain",
+]

@@ -1,0 +1,70 @@
+"""Frostline: how much of a pretrained image network to retrain, with which optimizer, for how long, and at what cost.
+
+The public library. Importing it loads neither torch nor any of the rooms; a name is fetched when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from frostline._version import __version__
+
+if TYPE_CHECKING:
+    from frostline.data import load_dataset
+    from frostline.errors import FrostlineError
+    from frostline.execution import plan_study, run
+    from frostline.features import FeatureStore
+    from frostline.ledger import Ledger, RunRecord
+    from frostline.models.facts import backbone_facts
+    from frostline.plan import Plan
+    from frostline.study import Arm, Recipe, Study, builtin_studies, check_study, load_study
+
+__all__ = [
+    "Arm",
+    "FeatureStore",
+    "FrostlineError",
+    "Ledger",
+    "Plan",
+    "Recipe",
+    "RunRecord",
+    "Study",
+    "__version__",
+    "backbone_facts",
+    "builtin_studies",
+    "check_study",
+    "load_dataset",
+    "load_study",
+    "plan_study",
+    "run",
+]
+
+_ROOMS = {
+    "Arm": "study",
+    "FeatureStore": "features",
+    "FrostlineError": "errors",
+    "Ledger": "ledger",
+    "Plan": "plan",
+    "Recipe": "study",
+    "RunRecord": "ledger",
+    "Study": "study",
+    "backbone_facts": "models.facts",
+    "builtin_studies": "study",
+    "check_study": "study",
+    "load_dataset": "data",
+    "load_study": "study",
+    "plan_study": "execution",
+    "run": "execution",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOMS:
+        raise AttributeError(f"module 'frostline' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"frostline.{_ROOMS[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,203 @@
+"""From a study's arms and measured facts to its plan; pure, without torch, in milliseconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from frostline.plan._passes import Need, gather_needs, plan_passes
+from frostline.plan._plan import ArmPlan, Mode, Plan, Totals, TrajectoryPlan
+from frostline.plan._trajectories import Node, grow_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from frostline.models.facts import BackboneFacts, CutFacts
+    from frostline.plan._costs import CostModel
+    from frostline.study import Arm, Head, Recipe
+
+__all__ = ["build_plan"]
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """Where a trajectory's stored rows enter, and why."""
+
+    mode: Mode
+    cut: CutFacts
+    why: str
+
+
+def build_plan(
+    study: str,
+    arms: Sequence[Arm],
+    counts: Mapping[str, int],
+    n_classes: int,
+    costs_of: Callable[[Recipe], CostModel],
+    decided: Mapping[str, str] | None = None,
+) -> Plan:
+    """Return the plan of a study.
+
+    Args:
+        study: the study's name.
+        arms: its expanded arms; their order decides nothing but the order of the plan.
+        counts: images by split, ``train``, ``val`` and ``test``.
+        n_classes: K, for the size of the new heads.
+        costs_of: the facts and rates of a recipe's backbone at its image size.
+        decided: the cut of each trajectory where an earlier plan chose it, so that a resumed run keeps to it.
+
+    Raises:
+        ModelError: a ``train_from`` that the backbone doesn't have.
+    """
+    nodes = grow_tree(arms, lambda recipe: costs_of(recipe).facts)
+    choices = {node.id: _choose(node, arms, counts, costs_of, (decided or {}).get(node.id)) for node in nodes}
+    trajectories = tuple(_plan_trajectory(node, choices[node.id], arms, counts, n_classes, costs_of) for node in nodes)
+    cached = [(t.cut, node.uses) for t, node in zip(trajectories, nodes, strict=True) if t.mode == "cached"]
+    needs = gather_needs(cached, arms, counts, costs_of)
+    passes = plan_passes(needs)
+    paths: list[list[Node]] = [[] for _ in arms]
+    for node in nodes:  # parents come before children, so that each path is in the order of its phases
+        for index in node.uses:
+            paths[index].append(node)
+    arm_plans = tuple(
+        _plan_arm(i, arms, paths[i], choices, counts, costs_of(arm.recipe), needs) for i, arm in enumerate(arms)
+    )
+    totals = Totals(
+        seconds=sum(t.seconds for t in trajectories) + sum(p.seconds for p in passes),
+        alone_seconds=sum(a.alone_seconds for a in arm_plans),
+        plain_seconds=sum(a.plain_seconds for a in arm_plans),
+        bytes=sum(p.bytes for p in passes),
+        trained_epochs=sum(t.epochs for t in trajectories),
+        asked_epochs=sum(arm.recipe.total_epochs for arm in arms),
+    )
+    notes = [f"{t.id}: {t.why}" for t in trajectories if t.mode != "cached"]
+    return Plan(study, passes, trajectories, arm_plans, totals, tuple(notes))
+
+
+def _choose(
+    node: Node,
+    arms: Sequence[Arm],
+    counts: Mapping[str, int],
+    costs_of: Callable[[Recipe], CostModel],
+    decided: str | None,
+) -> _Choice:
+    """Choose between stored activations and recomputing the prefix, by rule where there is one, else by cost."""
+    recipe = arms[node.arm].recipe
+    costs = costs_of(recipe)
+    image = costs.facts.cuts[0]
+    forced = _why_not_cached(node, recipe, costs.facts)
+    if forced is not None:
+        return _Choice("uncut" if not costs.facts.cuttable else "recomputed", image, forced)
+    if decided is not None:
+        cut = costs.facts.resolve("all" if decided == "input" else decided)
+        mode: Mode = "recomputed" if cut == image else "cached"
+        return _Choice(mode, cut, "as planned when the run began")
+    epochs, views = node.epochs, recipe.views if isinstance(recipe.views, int) else 1
+    n_train, n_val = counts["train"], counts["val"]
+
+    def seconds(cut: CutFacts) -> float:
+        return epochs * costs.epoch_seconds(cut, node.train_from, n_train, n_val, recipe.batch_size)
+
+    n_rows = n_train * views + n_val
+    stored = seconds(node.deepest) + costs.pass_seconds(node.deepest, n_rows, n_rows * node.deepest.row_bytes)
+    recomputed = seconds(image)
+    if stored <= recomputed:
+        return _Choice("cached", node.deepest, f"stored activations: {stored:.0f} s against {recomputed:.0f} s")
+    return _Choice("recomputed", image, f"recomputing is cheaper: {recomputed:.0f} s against {stored:.0f} s stored")
+
+
+def _why_not_cached(node: Node, recipe: Recipe, facts: BackboneFacts) -> str | None:
+    """Return the rule that keeps a trajectory from using stored activations, if there is one."""
+    if not facts.cuttable:
+        return f"{facts.backbone} can't be cut: {facts.why_not}"
+    if node.deepest == facts.cuts[0]:
+        return "nothing is frozen" if node.parent is None else "an earlier phase trained from the images on"
+    if recipe.frozen_norm == "batch":
+        return "frozen BatchNorm uses each batch's statistics, so activations depend on the batch"
+    if recipe.augmentation != "none" and recipe.views == "fresh":
+        return "augmentation is fresh in each epoch"
+    return None
+
+
+def _plan_trajectory(
+    node: Node,
+    choice: _Choice,
+    arms: Sequence[Arm],
+    counts: Mapping[str, int],
+    n_classes: int,
+    costs_of: Callable[[Recipe], CostModel],
+) -> TrajectoryPlan:
+    recipe = arms[node.arm].recipe
+    costs = costs_of(recipe)
+    per_epoch = costs.epoch_seconds(choice.cut, node.train_from, counts["train"], counts["val"], recipe.batch_size)
+    backbone = costs.facts.parameters_without_head - node.train_from.parameters_before
+    keep = {used for arm, used in node.uses.items() if node.phase == len(arms[arm].recipe.phases) - 1}
+    return TrajectoryPlan(
+        id=node.id,
+        arm=node.arm,
+        phase=node.phase,
+        backbone=recipe.backbone,
+        train_from=recipe.phases[node.phase].train_from,
+        cut=choice.cut.name,
+        mode=choice.mode,
+        why=choice.why,
+        parent=None if node.parent is None else node.parent.id,
+        parent_epochs=node.parent_epochs,
+        first_epoch=node.first_epoch,
+        epochs=node.epochs,
+        keep_epochs=tuple(sorted(keep | node.branches)),
+        serves=tuple(arms[i].name for i in node.uses),
+        seconds_per_epoch=per_epoch,
+        seconds=per_epoch * node.epochs,
+        trained_parameters=max(backbone, 0) + _head_parameters(costs.facts.head_features, n_classes, recipe.head),
+    )
+
+
+def _head_parameters(n_features: int, n_classes: int, head: Head) -> int:
+    widths = [n_features, *head.hidden, n_classes]
+    return sum((a + 1) * b for a, b in zip(widths, widths[1:], strict=False))
+
+
+def _plan_arm(
+    index: int,
+    arms: Sequence[Arm],
+    path: Sequence[Node],
+    choices: Mapping[str, _Choice],
+    counts: Mapping[str, int],
+    costs: CostModel,
+    needs: Sequence[Need],
+) -> ArmPlan:
+    """Return an arm's path, and what it costs alone, on top of its company, and by the plain loop."""
+    arm = arms[index]
+    image = costs.facts.cuts[0]
+    alone = marginal = plain = 0.0
+    notes: list[str] = []
+    for node in path:
+        choice = choices[node.id]
+        seconds = [
+            costs.epoch_seconds(cut, node.train_from, counts["train"], counts["val"], arm.recipe.batch_size)
+            for cut in (choice.cut, image)
+        ]
+        used = node.uses[index]
+        others = max((n for i, n in node.uses.items() if i != index), default=0)
+        alone += used * seconds[0]
+        marginal += max(used - others, 0) * seconds[0]
+        plain += used * seconds[1]
+        schedule = arm.recipe.phases[node.phase].schedule
+        if not schedule.ignores_horizon:
+            notes.append(f"{schedule.name} depends on the horizon: no other number of epochs shares this trajectory")
+        if choice.mode != "cached":
+            notes.append(f"{choice.mode}: {choice.why}")
+    for need in needs:
+        own = need.of(index)
+        alone += need.seconds(own)
+        if own:
+            marginal += need.seconds(need.users) - need.seconds(need.without(index))
+    return ArmPlan(
+        name=arm.name,
+        path=tuple((node.id, node.uses[index]) for node in path),
+        alone_seconds=alone,
+        marginal_seconds=marginal,
+        plain_seconds=plain,
+        notes=tuple(notes),
+    )

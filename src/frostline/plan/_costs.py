@@ -1,0 +1,75 @@
+"""The cost model: from measured rates of this machine to the seconds of any piece of work."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from frostline.models.facts import BackboneFacts, CutFacts
+
+__all__ = ["CostModel", "Rates"]
+
+STORE_BYTES_PER_SECOND = 1e9
+"""Rows read from or written to the page cache; the cost of a cached epoch where the tail is nearly free."""
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What calibration measured for one backbone at one image size on this machine, in seconds for one image.
+
+    ``forward`` and ``train`` are the tail's evaluation and its forward and backward pass at each cut of ``flops``
+    (operations before the cut, ascending); ``prefix`` is the inference engine's whole prefix; ``step`` is the cost of
+    an optimizer step that doesn't depend on the images.
+    """
+
+    flops: tuple[float, ...]
+    forward: tuple[float, ...]
+    train: tuple[float, ...]
+    prefix: float
+    decode: float
+    step: float
+    engine: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the rates as plain data."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Rates:
+        """Rebuild rates from what to_json returned."""
+        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in data.items()})
+
+
+@dataclass(frozen=True)
+class CostModel:
+    """Predicts seconds for one backbone at one image size; every method is linear in the number of images."""
+
+    facts: BackboneFacts
+    rates: Rates
+
+    def pass_seconds(self, cut: CutFacts, n_images: int, n_bytes: int) -> float:
+        """Return the seconds of a feature pass up to its last cut, decoding and writing included."""
+        share = cut.flops_before / max(self.facts.cuts[-1].flops_before, 1)
+        return n_images * (self.rates.prefix * share + self.rates.decode) + n_bytes / STORE_BYTES_PER_SECOND
+
+    def epoch_seconds(self, cut: CutFacts, train_from: CutFacts, n_train: int, n_val: int, batch_size: int) -> float:
+        """Return the seconds of one epoch and its validation from rows that enter at a cut."""
+        frozen = self._at(self.rates.forward, cut) - self._at(self.rates.forward, train_from)
+        train = max(frozen, 0.0) + self._at(self.rates.train, train_from)
+        load = self.rates.decode if cut.name == "input" else cut.row_bytes / STORE_BYTES_PER_SECOND
+        steps = -(-n_train // batch_size) * self.rates.step
+        return n_train * (train + load) + n_val * (self._at(self.rates.forward, cut) + load) + steps
+
+    def _at(self, seconds: Sequence[float], cut: CutFacts) -> float:
+        """Interpolate between the measured cuts by the operations before them."""
+        flops = self.rates.flops
+        i = min(max(bisect_right(flops, cut.flops_before) - 1, 0), len(flops) - 1)
+        j = min(i + 1, len(flops) - 1)
+        if flops[j] <= flops[i]:
+            return seconds[i]
+        share = min(max((cut.flops_before - flops[i]) / (flops[j] - flops[i]), 0.0), 1.0)
+        return seconds[i] + share * (seconds[j] - seconds[i])

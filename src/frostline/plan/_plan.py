@@ -1,0 +1,114 @@
+"""The plan as plain data: what is shared, what each piece costs, and why."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+__all__ = ["ArmPlan", "Mode", "PassPlan", "Plan", "Totals", "TrajectoryPlan"]
+
+Mode = Literal["cached", "recomputed", "uncut"]
+
+
+@dataclass(frozen=True)
+class PassPlan:
+    """One run of a prefix over images, which stores the tensors that cross its cuts.
+
+    ``splits`` maps a split to its number of images; ``views`` counts the stored views of each training image, whose
+    random stream is ``view_seed``; seconds and bytes are predictions.
+    """
+
+    name: str
+    backbone: str
+    weights: str
+    image_size: int
+    activations: str
+    augmentation: str
+    views: int
+    view_seed: int | None
+    cuts: tuple[str, ...]
+    splits: dict[str, int]
+    seconds: float
+    bytes: int
+    arms: int
+
+    @property
+    def n_images(self) -> int:
+        """Images that go through the prefix, each view counted."""
+        return sum(self.splits.values()) * self.views
+
+
+@dataclass(frozen=True)
+class TrajectoryPlan:
+    """One training run that serves one or more arms.
+
+    ``cut`` is where stored rows enter (``input``: images); modules between it and ``train_from`` run frozen.
+    ``parent`` is the trajectory it goes on from, after ``parent_epochs`` of it; ``first_epoch`` counts the epochs that
+    came before over all phases. ``keep_epochs`` are the epochs after which an arm ends or a child begins.
+    """
+
+    id: str
+    arm: int
+    phase: int
+    backbone: str
+    train_from: str
+    cut: str
+    mode: Mode
+    why: str
+    parent: str | None
+    parent_epochs: int
+    first_epoch: int
+    epochs: int
+    keep_epochs: tuple[int, ...]
+    serves: tuple[str, ...]
+    seconds_per_epoch: float
+    seconds: float
+    trained_parameters: int
+
+
+@dataclass(frozen=True)
+class ArmPlan:
+    """An arm as a path through trajectories, with what it costs alone and on top of the study's other arms."""
+
+    name: str
+    path: tuple[tuple[str, int], ...]
+    alone_seconds: float
+    marginal_seconds: float
+    plain_seconds: float
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Sums over the study: as planned, each arm alone, and every arm by the plain loop."""
+
+    seconds: float
+    alone_seconds: float
+    plain_seconds: float
+    bytes: int
+    trained_epochs: int
+    asked_epochs: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The feature passes, trajectories and arms of a study, with predicted cost."""
+
+    study: str
+    passes: tuple[PassPlan, ...]
+    trajectories: tuple[TrajectoryPlan, ...]
+    arms: tuple[ArmPlan, ...]
+    totals: Totals
+    notes: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan as plain lists and dictionaries."""
+        return {
+            "study": self.study,
+            "n_arms": len(self.arms),
+            "passes": [asdict(p) for p in self.passes],
+            "trajectories": [asdict(t) for t in self.trajectories],
+            "arms": [asdict(a) for a in self.arms],
+            "totals": asdict(self.totals),
+            "notes": list(self.notes),
+        }

@@ -1,0 +1,88 @@
+"""Checkpoints: what training changed, and the optimizer's state, in one safetensors file, complete or absent."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from frostline.errors import DiskFullError, TrainingError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint", "save_tensors"]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state after an epoch: changed parameters and buffers by name, optimizer and scheduler as their own dicts."""
+
+    model: dict[str, torch.Tensor]
+    optimizer: dict[str, Any]
+    scheduler: dict[str, Any] | None
+
+
+def save_tensors(path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
+    """Write tensors to a safetensors file that is complete or absent; DiskFullError where it can't be written."""
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(save(contiguous, metadata))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        if not isinstance(error, FileNotFoundError):
+            temporary.unlink(missing_ok=True)
+        what = "no room left" if error.errno in (errno.ENOSPC, errno.EDQUOT) else (error.strerror or str(error))
+        raise DiskFullError(
+            f"{path}: {what}. What was finished before is kept: make room or allow writing there, "
+            "then run the same command again."
+        ) from error
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint; numbers that aren't tensors go to the file's metadata as JSON, which keeps every bit."""
+    tensors = {f"model/{name}": tensor for name, tensor in checkpoint.model.items()}
+    plain: dict[str, dict[str, Any]] = {}
+    for index, values in checkpoint.optimizer["state"].items():
+        for key, value in values.items():
+            if isinstance(value, torch.Tensor):
+                tensors[f"optimizer/{index}/{key}"] = value
+            else:
+                plain.setdefault(str(index), {})[key] = value
+    metadata = {
+        "optimizer": json.dumps({"state": plain, "param_groups": checkpoint.optimizer["param_groups"]}),
+        "scheduler": json.dumps(checkpoint.scheduler),
+    }
+    save_tensors(path, tensors, metadata)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint back; TrainingError names a file that is missing or damaged."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata()
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+    except (OSError, SafetensorError) as error:
+        raise TrainingError(f"{path}: checkpoint can't be read ({error}); delete the run's folder to train anew") from error
+    optimizer = json.loads(metadata["optimizer"])
+    state: dict[int, dict[str, Any]] = {int(index): dict(values) for index, values in optimizer["state"].items()}
+    model = {}
+    for key, tensor in tensors.items():
+        kind, _, name = key.partition("/")
+        if kind == "model":
+            model[name] = tensor
+        else:
+            index, _, field = name.partition("/")
+            state.setdefault(int(index), {})[field] = tensor
+    return Checkpoint(model, {"state": state, "param_groups": optimizer["param_groups"]}, json.loads(metadata["scheduler"]))

@@ -1,0 +1,60 @@
+"""One epoch of training, and one evaluation, over any batches of inputs and labels."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+__all__ = ["Batch", "dropout_stream", "evaluate", "train_epoch"]
+
+Batch = tuple[tuple[torch.Tensor, ...], torch.Tensor]
+"""The model's inputs, each [B, ...], and the labels, int64 [B]."""
+
+
+@contextlib.contextmanager
+def dropout_stream(seed: int, device: torch.device) -> Iterator[None]:
+    """Let dropout and stochastic depth draw from a stream of their own, and leave the caller's generators alone."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
+
+
+def train_epoch(
+    model: torch.nn.Module,
+    batches: Iterable[Batch],
+    loss_function: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    scheduler: torch.optim.lr_scheduler.LRScheduler | None,
+    on_step: Callable[[int], None],
+) -> float:
+    """Train over the batches once and return the mean loss over images; NaN as soon as a batch's loss isn't finite."""
+    model.train()
+    total = torch.zeros((), dtype=torch.float64)
+    n_images = 0
+    for step, (inputs, labels) in enumerate(batches, start=1):
+        optimizer.zero_grad(set_to_none=True)
+        loss = loss_function(model(*inputs), labels)
+        loss.backward()
+        optimizer.step()
+        if scheduler is not None:
+            scheduler.step()
+        value = loss.detach().to("cpu", torch.float64)
+        if not torch.isfinite(value):
+            return float("nan")
+        total += value * len(labels)
+        n_images += len(labels)
+        on_step(step)
+    return float(total / max(n_images, 1))
+
+
+@torch.no_grad()
+def evaluate(model: torch.nn.Module, batches: Iterable[Batch]) -> torch.Tensor:
+    """Return the logits [N, K] of all batches in eval mode, float32 on the CPU."""
+    model.eval()
+    return torch.cat([model(*inputs).float().cpu() for inputs, _ in batches])

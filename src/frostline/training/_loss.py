@@ -1,0 +1,49 @@
+"""The loss that is trained, and the plain one that is reported for validation."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from frostline.study import Recipe
+
+__all__ = ["build_loss", "has_diverged", "score"]
+
+HOPELESS = 100.0
+"""An epoch's mean loss, in multiples of a uniform guess (ln K), above which training has diverged."""
+
+
+def build_loss(recipe: Recipe, labels: NDArray[np.int64], classes: Sequence[str]) -> torch.nn.CrossEntropyLoss:
+    """Return the cross-entropy of a recipe, with its label smoothing and class weights.
+
+    ``balanced`` weighs a class by N / (K * its count) (King and Zeng, 2001), as scikit-learn does; a table of weights
+    by class name leaves the classes it doesn't name at 1.
+    """
+    weight = None
+    if recipe.class_weights == "balanced":
+        counts = np.bincount(labels, minlength=len(classes))
+        weight = torch.tensor(len(labels) / (len(classes) * np.maximum(counts, 1)), dtype=torch.float32)
+    elif recipe.class_weights != "none":
+        weight = torch.tensor([float(recipe.class_weights.get(name, 1.0)) for name in classes])
+    return torch.nn.CrossEntropyLoss(weight=weight, label_smoothing=recipe.label_smoothing)
+
+
+def score(logits: torch.Tensor, labels: NDArray[np.int64]) -> tuple[float, float]:
+    """Return the mean cross-entropy, unweighted and unsmoothed, and the accuracy in [0, 1] of logits [N, K]."""
+    target = torch.from_numpy(labels)
+    loss = torch.nn.functional.cross_entropy(logits, target).item()
+    accuracy = (logits.argmax(dim=1) == target).double().mean().item()
+    return loss, accuracy
+
+
+def has_diverged(loss: float, n_classes: int) -> bool:
+    """Return whether an epoch's mean loss is not a number, infinite or hopeless."""
+    return not math.isfinite(loss) or loss > HOPELESS * math.log(max(n_classes, 2))

@@ -1,0 +1,106 @@
+"""The plain loop: one arm, alone and uncut, as a careful person would write it. It is the oracle.
+
+Nothing here knows of cuts, stored activations, trajectories or checkpoints: the whole network runs on the images of
+each batch, decoded and augmented anew. It shares with the shared path what defines the experiment (batch order, head
+initialisation, freezing, loss, optimizer) and nothing of how that computes.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from frostline.models import freeze
+from frostline.streams import stream_seed
+from frostline.training._epoch import dropout_stream
+from frostline.training._loss import build_loss, has_diverged, score
+from frostline.training._optimizers import build_optimizer, build_scheduler
+from frostline.training._order import batch_order, batches_in_order
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from frostline.models import Chain
+    from frostline.study import Recipe
+
+__all__ = ["PlainEpoch", "train_plain"]
+
+
+@dataclass(frozen=True)
+class PlainEpoch:
+    """An epoch (1-based, counted over all phases) of the plain loop; logits [N, K] are those of the validation split."""
+
+    epoch: int
+    train_loss: float
+    val_loss: float | None
+    val_accuracy: float | None
+    seconds: float
+    logits: torch.Tensor | None
+
+
+def train_plain(
+    chain: Chain,
+    recipe: Recipe,
+    train_images: Callable[[NDArray[np.int64], int], torch.Tensor],
+    train_labels: NDArray[np.int64],
+    val_images: Callable[[NDArray[np.int64]], torch.Tensor],
+    val_labels: NDArray[np.int64],
+    classes: Sequence[str],
+    device: torch.device,
+    on_step: Callable[[int, int, int], None],
+) -> Iterator[PlainEpoch]:
+    """Train one arm and yield each epoch as it ends; a diverged epoch is the last.
+
+    Args:
+        chain: the network with its new head; ``chain.model`` is trained in place.
+        recipe: the arm's recipe.
+        train_images: float32 images [B, 3, H, W] at positions of the training split, in an epoch's view.
+        train_labels: int64 [N].
+        val_images: float32 images at positions of the validation split.
+        val_labels: int64 [N].
+        classes: the K class names.
+        device: where to train.
+        on_step: told the epoch (1-based), the step and the number of steps.
+    """
+    model = chain.model.to(device)
+    loss_function = build_loss(recipe, train_labels, classes).to(device)
+    number = 0
+    for phase in recipe.phases:
+        module = freeze(model, chain, phase.train_from, recipe.frozen_norm, recipe.tail_norm)
+        optimizer = build_optimizer(model.named_parameters(), phase.optimizer, chain.stages_before_head)
+        steps = len(batch_order(recipe.seed, number, len(train_labels), recipe.batch_size))
+        scheduler = build_scheduler(optimizer, phase.schedule, steps, phase.epochs)
+        for _ in range(phase.epochs):
+            started = time.perf_counter()
+            module.train()
+            total = 0.0
+            order = batch_order(recipe.seed, number, len(train_labels), recipe.batch_size)
+            with dropout_stream(stream_seed("dropout", recipe.seed, number), device):
+                for step, positions in enumerate(order, start=1):
+                    images = train_images(positions, number).to(device)
+                    labels = torch.from_numpy(train_labels[positions]).to(device)
+                    optimizer.zero_grad()
+                    loss = loss_function(module(images), labels)
+                    loss.backward()
+                    optimizer.step()
+                    if scheduler is not None:
+                        scheduler.step()
+                    total += loss.item() * len(positions)
+                    on_step(number + 1, step, len(order))
+            train_loss = total / len(train_labels)
+            number += 1
+            if has_diverged(train_loss, len(classes)):
+                yield PlainEpoch(number, train_loss, None, None, time.perf_counter() - started, None)
+                return
+            module.eval()
+            with torch.no_grad():
+                batches = batches_in_order(len(val_labels), recipe.batch_size)
+                logits = torch.cat([module(val_images(positions).to(device)).float().cpu() for positions in batches])
+            val_loss, val_accuracy = score(logits, val_labels)
+            yield PlainEpoch(number, train_loss, val_loss, val_accuracy, time.perf_counter() - started, logits)
