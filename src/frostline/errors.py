@@ -6,7 +6,9 @@ import difflib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+
+    from frostline.study import Problem
 
 __all__ = [
     "DataError",
@@ -28,7 +30,11 @@ class FrostlineError(Exception):
 
 
 class StudyError(FrostlineError, ValueError):
-    """A study that can't be asked: unknown keys, values out of range, a file that isn't TOML."""
+    """A study that can't be asked: unknown keys, values out of range, a file that isn't TOML; each is in ``problems``."""
+
+    def __init__(self, message: str, problems: Sequence[Problem] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
 
 
 class DataError(FrostlineError, ValueError):

@@ -1,0 +1,8 @@
+"""What is asked: studies, their arms and recipes, read from TOML with every problem reported at once."""
+
+from frostline.study._arm import Arm
+from frostline.study._data import Data
+from frostline.study._problem import Problem
+from frostline.study._recipe import Head, Optimizer, Phase, Recipe, Schedule
+
+__all__ = ["Arm", "Data", "Head", "Optimizer", "Phase", "Problem", "Recipe", "Schedule"]

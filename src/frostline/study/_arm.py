@@ -1,0 +1,16 @@
+"""A named recipe."""
+
+from __future__ import annotations
+
+from frostline.study._recipe import Recipe
+from frostline.study._settings import Settings
+from frostline.study._values import Text
+
+__all__ = ["Arm"]
+
+
+class Arm(Settings):
+    """A recipe and the name that a study's tables give it, unique within the study."""
+
+    name: Text
+    recipe: Recipe

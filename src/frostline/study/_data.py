@@ -1,0 +1,47 @@
+"""The images a study asks about."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import model_validator
+
+from frostline.study._settings import Settings
+from frostline.study._values import Amount, Flag, Seed, Text, combination
+
+__all__ = ["Data"]
+
+
+class Data(Settings):
+    """Where the images come from, and how many of them are used.
+
+    ``train``, ``val`` and ``test`` are counts (whole numbers) or fractions (in (0, 1]) of what the source has; None is all of it, or the
+    data room's own share where the source has no such split. A relative ``path`` is resolved against the working directory.
+    """
+
+    source: Literal["digits", "cifar10", "folder", "csv", "parquet"]
+    path: Text | None = None
+    train: Amount | None = None
+    val: Amount | None = None
+    test: Amount | None = None
+    on_bad_image: Literal["stop", "skip"] = "stop"
+    seed: Seed = 0
+    image_column: Text | None = None
+    label_column: Text | None = None
+    download: Flag = True
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> Self:
+        if self.path is None and self.source in ("folder", "csv", "parquet"):
+            kind = "file" if self.source == "csv" else "folder" if self.source == "folder" else "file or folder"
+            raise combination(f'is missing: the source "{self.source}" needs the {kind} to read', "path", "source")
+        if self.path is not None and self.source == "digits":
+            raise combination('does not go with the source "digits", which ships with scikit-learn', "path", "source")
+        for key in ("image_column", "label_column"):
+            if getattr(self, key) is not None and self.source not in ("csv", "parquet"):
+                raise combination(
+                    f'goes with the sources "csv" and "parquet"; this one is "{self.source}"', key, "source"
+                )
+        if not self.download and self.source != "cifar10":
+            raise combination(f'goes with the source "cifar10"; this one is "{self.source}"', "download", "source")
+        return self

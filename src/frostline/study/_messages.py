@@ -1,0 +1,119 @@
+"""What a person reads when a value isn't allowed, in place of pydantic's own words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from frostline.errors import StudyError, closest
+from frostline.study._problem import KeyPath, Problem, format_key, format_value
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel, ValidationError
+    from pydantic_core import ErrorDetails
+
+__all__ = ["Complaint", "complaints", "study_error"]
+
+
+class Complaint(NamedTuple):
+    """One error of a model: where in its input, what to say, and the keys beside it that the error depends on."""
+
+    location: KeyPath
+    message: str
+    others: tuple[str, ...]
+
+
+def complaints(error: ValidationError, model: type[BaseModel]) -> list[Complaint]:
+    """Return pydantic's errors for a model in our words."""
+    return [_complaint(details, model) for details in error.errors(include_url=False)]
+
+
+def study_error(error: ValidationError, model: type[BaseModel], settings: dict[str, Any]) -> StudyError:
+    """Return the StudyError of a model made in Python, all its problems in it."""
+    problems = []
+    for complaint in complaints(error, model):
+        location = complaint.location
+        if location[:2] == ("phases", 0) and "phases" not in settings:
+            location = location[2:]
+        given = _look_up(settings, location)
+        shown = "" if given is _ABSENT else format_value(given)
+        problems.append(Problem(None, None, None, format_key(location), complaint.message, shown))
+    return StudyError(f"{model.__name__}: " + "\n".join(str(problem) for problem in problems), problems)
+
+
+_ABSENT = object()
+
+
+def _look_up(value: Any, location: KeyPath) -> object:
+    for part in location:
+        try:
+            value = value[part]
+        except (KeyError, IndexError, TypeError):
+            return _ABSENT
+    return value
+
+
+def _complaint(details: ErrorDetails, model: type[BaseModel]) -> Complaint:
+    location: KeyPath = tuple(details["loc"])
+    context = details.get("ctx", {})
+    kind = details["type"]
+    if kind == "combination":
+        return Complaint((*location, context["key"]), context["message"], tuple(context["others"]))
+    if kind == "value":
+        return Complaint(location, context["message"], ())
+    if kind == "extra_forbidden":
+        return Complaint(location, unknown_key(str(location[-1]), _keys(model, location[:-1])), ())
+    if kind == "literal_error":
+        choices = _choices(context["expected"])
+        given = details["input"]
+        near = closest(given, choices) if isinstance(given, str) else ""
+        return Complaint(location, "must be " + _either([f'"{choice}"' for choice in choices]) + near, ())
+    return Complaint(location, _MESSAGES.get(kind, "{msg}").format(**context, msg=details["msg"]), ())
+
+
+_MESSAGES = {
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "int_parsing_size": "must be a smaller whole number",
+    "bool_type": "must be true or false",
+    "string_type": "must be text in quotes",
+    "greater_than": "must be above {gt:g}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be below {lt:g}",
+    "less_than_equal": "must be at most {le}",
+    "tuple_type": "must be a list",
+    "list_type": "must be a list",
+    "model_type": "must be a table, such as {{name = ..}}",
+    "dict_type": "must be a table",
+    "too_short": "must have at least {min_length} entry",
+    "too_long": "must have at most {max_length} entries",
+    "missing": "is missing",
+}
+
+
+def unknown_key(key: str, known: list[str]) -> str:
+    """Return the message for a key that doesn't exist."""
+    return f"unknown key{closest(key, known) or '; known here: ' + ', '.join(known)}"
+
+
+def _choices(expected: str) -> list[str]:
+    """Return the values in pydantic's list of them: ``'a', 'b' or 'c'``."""
+    return [part.strip().strip("'") for part in expected.replace(" or ", ", ").split(",")]
+
+
+def _either(choices: list[str]) -> str:
+    return choices[0] if len(choices) == 1 else f"{', '.join(choices[:-1])} or {choices[-1]}"
+
+
+def _keys(model: type[BaseModel], location: KeyPath) -> list[str]:
+    """Return the keys that a model, or the model at a location in it, knows."""
+    from frostline.study._recipe import PHASE_KEYS, Head, Optimizer, Phase, Recipe, Schedule
+
+    nested: dict[object, type[BaseModel]] = {
+        "optimizer": Optimizer,
+        "schedule": Schedule,
+        "head": Head,
+        "phases": Phase,
+    }
+    for part in location:
+        model = nested.get(part, model)
+    return list(model.model_fields) + (list(PHASE_KEYS) if model is Recipe else [])

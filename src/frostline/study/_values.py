@@ -1,0 +1,133 @@
+"""The kinds of value a study's keys take, with messages a person can act on."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
+
+from frostline.errors import closest
+from frostline.study._problem import format_value
+
+__all__ = [
+    "Amount",
+    "ClassWeights",
+    "Count",
+    "Flag",
+    "Fraction",
+    "NonNegative",
+    "Positive",
+    "Seed",
+    "Text",
+    "Unit",
+    "Views",
+    "Word",
+    "combination",
+    "rejection",
+]
+
+LARGEST_INTEGER = 2**63 - 1  # what TOML, SQLite and NumPy hold
+MOST_VIEWS = 1000
+
+
+def rejection(message: str) -> PydanticCustomError:
+    """Return the error of a single value."""
+    return PydanticCustomError("value", "{message}", {"message": message})
+
+
+def combination(message: str, key: str, *others: str) -> PydanticCustomError:
+    """Return the error of values that don't go together: it is told at ``key``; ``others`` are the keys it depends on."""
+    return PydanticCustomError("combination", "{message}", {"message": message, "key": key, "others": list(others)})
+
+
+def _amount(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise rejection("must be a count of images, such as 1000, or a fraction above 0 and up to 1.0")
+    if isinstance(value, int) and not 1 <= value <= LARGEST_INTEGER:
+        raise rejection(f"must be a count of images from 1 to {LARGEST_INTEGER}")
+    if isinstance(value, float) and not 0 < value <= 1:
+        raise rejection("must be a fraction above 0 and up to 1.0, or a count of images without a decimal point")
+    return value
+
+
+def _views(value: object) -> object:
+    allowed = f'must be a count of stored views from 1 to {MOST_VIEWS}, or "fresh"'
+    if isinstance(value, str) and value != "fresh":
+        raise rejection(allowed + closest(value, ["fresh"]))
+    if value != "fresh" and (isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_VIEWS):
+        raise rejection(allowed)
+    return value
+
+
+def _class_weights(value: object) -> object:
+    choices = ["none", "balanced"]
+    allowed = 'must be "none", "balanced", or a table of class names and weights'
+    if isinstance(value, str) and value not in choices:
+        raise rejection(allowed + closest(value, choices))
+    if isinstance(value, dict):
+        if not value:
+            raise rejection(allowed + "; the table is empty")
+        for name, weight in value.items():
+            number = isinstance(weight, int | float) and not isinstance(weight, bool)
+            if not number or not 0 < weight <= LARGEST_INTEGER:
+                raise rejection(f"the weight of {format_value(name)} must be a number above 0")
+        return {str(name): float(weight) for name, weight in value.items()}
+    if not isinstance(value, str):
+        raise rejection(allowed)
+    return value
+
+
+def _number(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise rejection("must be a number")
+    if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
+        raise rejection(f"must be a number of at most {LARGEST_INTEGER}")
+    if not math.isfinite(value):
+        raise rejection("must be a finite number")
+    return float(value)
+
+
+def _text(value: object) -> object:
+    if not isinstance(value, str):
+        raise rejection("must be text in quotes")
+    return value
+
+
+def _printable(value: str) -> str:
+    if not value.strip():
+        raise rejection("must not be empty")
+    if not value.isprintable():
+        raise rejection("must not hold line breaks or control characters")
+    return value
+
+
+def _word(value: str) -> str:
+    if any(character.isspace() for character in value):
+        raise rejection("must not hold spaces")
+    return value
+
+
+Count = Annotated[int, Field(strict=True, ge=1, le=10_000)]
+"""A small whole number: epochs."""
+
+Seed = Annotated[int, Field(strict=True, ge=0, le=LARGEST_INTEGER)]
+Flag = Annotated[bool, Field(strict=True)]
+Positive = Annotated[float, BeforeValidator(_number), Field(gt=0)]
+NonNegative = Annotated[float, BeforeValidator(_number), Field(ge=0)]
+
+Fraction = Annotated[float, BeforeValidator(_number), Field(ge=0, lt=1)]
+"""A number in [0, 1)."""
+
+Unit = Annotated[float, BeforeValidator(_number), Field(gt=0, le=1)]
+"""A number in (0, 1]."""
+
+Text = Annotated[str, BeforeValidator(_text), AfterValidator(_printable)]
+
+Word = Annotated[str, BeforeValidator(_text), AfterValidator(_printable), AfterValidator(_word)]
+"""Text without spaces: the name of a backbone or of a place in it."""
+
+Amount = Annotated[int | float, BeforeValidator(_amount)]
+Views = Annotated[int | Literal["fresh"], BeforeValidator(_views)]
+ClassWeights = Annotated[Literal["none", "balanced"] | dict[str, float], BeforeValidator(_class_weights)]
