@@ -30,7 +30,7 @@ class FrostlineError(Exception):
 
 
 class StudyError(FrostlineError, ValueError):
-    """A study that can't be asked: unknown keys, values out of range, a file that isn't TOML; each is in ``problems``."""
+    """A study that can't be asked: unknown keys, values out of range, a file that isn't TOML; all in ``problems``."""
 
     def __init__(self, message: str, problems: Sequence[Problem] = ()) -> None:
         super().__init__(message)

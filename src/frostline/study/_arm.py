@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from frostline.study._recipe import Recipe
+from frostline.study._recipe import Recipe  # noqa: TC001 - pydantic reads it
 from frostline.study._settings import Settings
-from frostline.study._values import Text
+from frostline.study._values import Text  # noqa: TC001
 
 __all__ = ["Arm"]
 

@@ -15,8 +15,9 @@ __all__ = ["Data"]
 class Data(Settings):
     """Where the images come from, and how many of them are used.
 
-    ``train``, ``val`` and ``test`` are counts (whole numbers) or fractions (in (0, 1]) of what the source has; None is all of it, or the
-    data room's own share where the source has no such split. A relative ``path`` is resolved against the working directory.
+    ``train``, ``val`` and ``test`` are counts (whole numbers) or fractions (in (0, 1]) of what the source has; None is
+    all of it, or a share of train where the source has no such split. A relative ``path`` is resolved against the
+    working directory.
     """
 
     source: Literal["digits", "cifar10", "folder", "csv", "parquet"]

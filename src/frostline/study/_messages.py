@@ -84,8 +84,6 @@ _MESSAGES = {
     "list_type": "must be a list",
     "model_type": "must be a table, such as {{name = ..}}",
     "dict_type": "must be a table",
-    "too_short": "must have at least {min_length} entry",
-    "too_long": "must have at most {max_length} entries",
     "missing": "is missing",
 }
 

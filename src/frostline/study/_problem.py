@@ -19,8 +19,9 @@ _LONGEST_VALUE = 60
 class Problem:
     """One thing that is wrong in a study.
 
-    ``file`` is the study file, ``built-in NAME``, ``--set`` for an override, or None for a study made in Python. ``line`` and ``column`` count from 1,
-    in characters; None where there is no place to point at. ``key`` is written as in ``--set``, ``given`` as in TOML; both may be empty.
+    ``file`` is the study file, ``built-in NAME``, ``--set`` for an override, or None for a study made in Python.
+    ``line`` and ``column`` count from 1, in characters; None where there is no place to point at. ``key`` is written
+    as in ``--set``, ``given`` as in TOML; both may be empty.
     """
 
     file: str | None

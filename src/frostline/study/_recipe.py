@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from frostline.study._settings import Settings
 from frostline.study._values import (
@@ -20,7 +20,9 @@ from frostline.study._values import (
     Text,
     Unit,
     Views,
+    Width,
     Word,
+    between,
     combination,
     rejection,
 )
@@ -37,8 +39,9 @@ _WEIGHT_DECAY = {"sgd": 0.0, "adam": 0.0, "adamw": 0.01}
 class Optimizer(Settings):
     """An optimizer of torch and its settings; a plain name is short for it.
 
-    ``weight_decay`` left out (or None) is torch's default for that optimizer. ``stage_decay`` gives a stage the learning rate
-    ``lr * stage_decay ** n``, n stages before the head (Howard & Ruder 2018, arXiv:1801.06146, section 3.2).
+    ``weight_decay`` left out (or None) is torch's default for that optimizer. ``stage_decay`` gives a stage the
+    learning rate ``lr * stage_decay ** n``, n stages before the head (Howard & Ruder 2018, arXiv:1801.06146,
+    section 3.2).
     """
 
     name: Literal["sgd", "adam", "adamw"] = "adam"
@@ -78,7 +81,7 @@ class Schedule(Settings):
 
     @property
     def ignores_horizon(self) -> bool:
-        """Whether the learning rate of an epoch is the same however many epochs follow, so that runs share their beginning."""
+        """Whether an epoch's learning rate is the same however many follow, so that runs share their beginning."""
         return self.name in ("constant", "step")
 
     @model_validator(mode="before")
@@ -96,9 +99,9 @@ class Schedule(Settings):
 
 
 class Head(Settings):
-    """The new classifier: linear, or hidden layers (their widths), each followed by ReLU and dropout; "linear" is short for it."""
+    """The new classifier: linear, or hidden layers of the given widths, each followed by ReLU and dropout."""
 
-    hidden: Annotated[tuple[Annotated[int, Field(strict=True, ge=1, le=65_536)], ...], Field(max_length=16)] = ()
+    hidden: Annotated[tuple[Width, ...], AfterValidator(between(0, 16))] = ()
     dropout: Fraction = 0.0
 
     @model_validator(mode="before")
@@ -129,8 +132,9 @@ class Phase(Settings):
 class Recipe(Settings):
     """Everything that decides one training run.
 
-    ``train_from``, ``epochs``, ``optimizer`` and ``schedule`` may be given in place of ``phases`` and mean a single phase; beside
-    ``phases``, the last three are what a phase without its own inherits. ``views`` is 1 where there is no augmentation.
+    ``train_from``, ``epochs``, ``optimizer`` and ``schedule`` may be given in place of ``phases`` and mean a single
+    phase; beside ``phases``, the last three are what a phase without its own inherits. ``views`` is 1 where there is
+    no augmentation.
     """
 
     backbone: Word = "resnet18"
@@ -139,7 +143,7 @@ class Recipe(Settings):
     batch_size: Annotated[int, Field(strict=True, ge=1, le=65_536)] = 64
     seed: Seed = 0
     head: Head = Head()
-    phases: Annotated[tuple[Phase, ...], Field(min_length=1, max_length=32)] = (Phase(),)
+    phases: Annotated[tuple[Phase, ...], AfterValidator(between(1, 32))] = (Phase(),)
     augmentation: Literal["none", "flip", "crop-flip"] = "none"
     views: Views = 4
     label_smoothing: Fraction = 0.0
@@ -193,7 +197,7 @@ class Recipe(Settings):
         return hashlib.sha256(text.encode()).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
-        """Return the recipe as results show it: the last phase's settings and the total epochs on top, all phases below."""
+        """Return the recipe as results show it: the last phase's settings and all epochs on top, then the phases."""
         fields = self.model_dump(mode="json")
         phases = fields.pop("phases")
         last = phases[-1]

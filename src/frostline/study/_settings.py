@@ -25,5 +25,5 @@ class Settings(BaseModel):
 
             raise study_error(error, type(self), settings) from None
 
-    # pydantic would call an __init__ of ours for nested tables too, and lose where in them an error is; this says that it need not.
+    # pydantic would call our __init__ for nested tables too, and lose where in them an error is; this tells it not to.
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]

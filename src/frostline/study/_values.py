@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from frostline.errors import closest
 from frostline.study._problem import format_value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = [
     "Amount",
@@ -23,10 +26,14 @@ __all__ = [
     "Text",
     "Unit",
     "Views",
+    "Width",
     "Word",
+    "between",
     "combination",
     "rejection",
 ]
+
+Item = TypeVar("Item")
 
 LARGEST_INTEGER = 2**63 - 1  # what TOML, SQLite and NumPy hold
 MOST_VIEWS = 1000
@@ -38,7 +45,7 @@ def rejection(message: str) -> PydanticCustomError:
 
 
 def combination(message: str, key: str, *others: str) -> PydanticCustomError:
-    """Return the error of values that don't go together: it is told at ``key``; ``others`` are the keys it depends on."""
+    """Return the error of values that don't go together, told at ``key`` and depending on the ``others`` beside it."""
     return PydanticCustomError("combination", "{message}", {"message": message, "key": key, "others": list(others)})
 
 
@@ -109,10 +116,25 @@ def _word(value: str) -> str:
     return value
 
 
+def between(fewest: int, most: int) -> Callable[[tuple[Item, ...]], tuple[Item, ...]]:
+    """Return a check of how many entries a list has."""
+
+    # Not pydantic's min_length: it would also complain about a list whose entries have errors of their own.
+    def check(items: tuple[Item, ...]) -> tuple[Item, ...]:
+        if not fewest <= len(items) <= most:
+            raise rejection(f"must have {f'from {fewest} to' if fewest else 'at most'} {most} entries")
+        return items
+
+    return check
+
+
 Count = Annotated[int, Field(strict=True, ge=1, le=10_000)]
 """A small whole number: epochs."""
 
 Seed = Annotated[int, Field(strict=True, ge=0, le=LARGEST_INTEGER)]
+Width = Annotated[int, Field(strict=True, ge=1, le=65_536)]
+"""The width of a hidden layer, in units."""
+
 Flag = Annotated[bool, Field(strict=True)]
 Positive = Annotated[float, BeforeValidator(_number), Field(gt=0)]
 NonNegative = Annotated[float, BeforeValidator(_number), Field(ge=0)]
