@@ -1,0 +1,34 @@
+"""Results as tables: data first, drawing second."""
+
+from __future__ import annotations
+
+from frostline.report._arms import ArmLine, arm_lines, arms_table
+from frostline.report._draw import draw, make_console
+from frostline.report._export import to_arrow, to_pandas, write_csv, write_parquet
+from frostline.report._pivot import Pivot, PivotCell, pivot, pivot_table
+from frostline.report._plan import plan_tables
+from frostline.report._runs import runs_table
+from frostline.report._stages import StageLine, stage_lines, stages_table
+from frostline.report._table import Table
+
+__all__ = [
+    "ArmLine",
+    "Pivot",
+    "PivotCell",
+    "StageLine",
+    "Table",
+    "arm_lines",
+    "arms_table",
+    "draw",
+    "make_console",
+    "pivot",
+    "pivot_table",
+    "plan_tables",
+    "runs_table",
+    "stage_lines",
+    "stages_table",
+    "to_arrow",
+    "to_pandas",
+    "write_csv",
+    "write_parquet",
+]

@@ -1,0 +1,128 @@
+"""The arms of a run: what each learned, epoch by epoch, and what it cost."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from frostline.report._numbers import format_fraction, format_loss, format_seconds
+from frostline.report._table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from frostline.ledger import ArmRecord, RunRecord
+
+__all__ = ["ArmLine", "arm_lines", "arms_table"]
+
+
+class ArmLine(NamedTuple):
+    """One arm as measured: E losses and accuracies by epoch (accuracies in [0, 1]), and seconds.
+
+    ``alone_seconds`` are those of the feature passes and epochs it needs, ``marginal_seconds`` of those that no other
+    arm of the run needs.
+    """
+
+    name: str
+    status: str
+    message: str | None
+    n_epochs: int
+    train_losses: tuple[float, ...]
+    val_losses: tuple[float | None, ...]
+    val_accuracies: tuple[float | None, ...]
+    test_accuracy: float | None
+    alone_seconds: float
+    marginal_seconds: float
+
+
+def arm_lines(record: RunRecord) -> tuple[ArmLine, ...]:
+    """Return the arms of a run in the study's order, with what each cost."""
+    pieces = {arm.name: _pieces(arm, record) for arm in record.arms}
+    users = Counter(piece for each in pieces.values() for piece in each)
+    return tuple(
+        ArmLine(
+            name=arm.name,
+            status=arm.status,
+            message=arm.message,
+            n_epochs=arm.n_epochs,
+            train_losses=tuple(row.train_loss for row in arm.epochs),
+            val_losses=tuple(row.val_loss for row in arm.epochs),
+            val_accuracies=tuple(row.val_accuracy for row in arm.epochs),
+            test_accuracy=arm.test_accuracy,
+            alone_seconds=sum(pieces[arm.name].values()),
+            marginal_seconds=sum(seconds for piece, seconds in pieces[arm.name].items() if users[piece] == 1),
+        )
+        for arm in record.arms
+    )
+
+
+def arms_table(record: RunRecord) -> Table:
+    """Return the arms as text: training losses of every epoch, validation after the last, seconds."""
+    lines = arm_lines(record)
+    has_test = any(line.test_accuracy is not None for line in lines)
+    has_status = any(line.status != "complete" for line in lines)
+    columns = ["arm", "training loss by epoch", "val loss", "val acc"]
+    columns += ["test acc"] if has_test else []
+    columns += ["alone", "marginal"]
+    columns += ["status"] if has_status else []
+    rows = []
+    for line in lines:
+        row = [
+            line.name,
+            ", ".join(format_loss(loss) for loss in line.train_losses),
+            format_loss(line.val_losses[-1]) if line.val_losses else "",
+            format_fraction(line.val_accuracies[-1]) if line.val_accuracies else "",
+        ]
+        row += [format_fraction(line.test_accuracy)] if has_test else []
+        row += [format_seconds(line.alone_seconds), format_seconds(line.marginal_seconds)]
+        row += [_status(line)] if has_status else []
+        rows.append(tuple(row))
+    messages = {f"{line.name}: {line.status}: {line.message}" for line in lines if line.message}
+    n_complete = sum(line.status == "complete" for line in lines)
+    return Table(
+        title=f"{record.run}: {record.mode}, {record.status}, {n_complete} of {len(lines)} arms complete",
+        columns=tuple(columns),
+        rows=tuple(rows),
+        left=frozenset({"arm", "training loss by epoch", "status"}),
+        notes=tuple(sorted(messages)),
+    )
+
+
+def _status(line: ArmLine) -> str:
+    if line.status == "complete":
+        return line.status
+    return f"{line.status} ({len(line.train_losses)}/{line.n_epochs})"
+
+
+def _pieces(arm: ArmRecord, record: RunRecord) -> dict[tuple[str, ...], float]:
+    pieces: dict[tuple[str, ...], float] = {}
+    done = iter(arm.epochs)
+    for segment in arm.path:
+        for number in range(1, segment.epochs + 1):
+            row = next(done, None)
+            if row is not None:
+                pieces["epoch", segment.trajectory, str(number)] = row.seconds
+    measured = {row.name: row.seconds for row in record.passes}
+    for name in _passes_of(arm, record.plan):
+        # A pass may be recorded by split: "NAME" or "NAME/train".
+        for each, seconds in measured.items():
+            if each == name or each.startswith(f"{name}/"):
+                pieces["pass", each] = seconds
+    return pieces
+
+
+def _passes_of(arm: ArmRecord, plan: Mapping[str, Any]) -> list[str]:
+    """Return the names of the feature passes whose stored rows an arm reads."""
+    trajectories = {each["id"]: each for each in plan.get("trajectories", ())}
+    cuts = {
+        trajectories[segment.trajectory]["cut"]
+        for segment in arm.path
+        if segment.trajectory in trajectories and trajectories[segment.trajectory]["mode"] == "cached"
+    }
+    keys = ("backbone", "weights", "image_size", "activations", "augmentation")
+    return [
+        each["name"]
+        for each in plan.get("passes", ())
+        if cuts & set(each["cuts"])
+        and all(key not in each or key not in arm.recipe or each[key] == arm.recipe[key] for key in keys)
+    ]

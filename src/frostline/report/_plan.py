@@ -1,0 +1,89 @@
+"""A plan as tables: what is shared and why, and what each arm costs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from frostline.report._numbers import format_bytes, format_count, format_seconds
+from frostline.report._table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["plan_tables"]
+
+
+def plan_tables(plan: Mapping[str, Any]) -> tuple[Table, ...]:
+    """Return the tables of a plan's JSON: feature passes (where there are any), trajectories, arms with totals."""
+    tables = [_passes(plan)] if plan["passes"] else []
+    return (*tables, _trajectories(plan), _arms(plan))
+
+
+def _passes(plan: Mapping[str, Any]) -> Table:
+    return Table(
+        title="feature passes: frozen stages run once, their results kept",
+        columns=("pass", "backbone", "pixels", "kept at", "images", "views", "on disk", "time", "arms"),
+        rows=tuple(
+            (
+                each["name"],
+                each["backbone"],
+                str(each["image_size"]),
+                ", ".join(each["cuts"]),
+                f"{sum(each['splits'].values()):,}",
+                str(each["views"]),
+                format_bytes(each["bytes"]),
+                format_seconds(each["seconds"]),
+                str(each["arms"]),
+            )
+            for each in plan["passes"]
+        ),
+        left=frozenset({"pass", "backbone", "kept at"}),
+    )
+
+
+def _trajectories(plan: Mapping[str, Any]) -> Table:
+    return Table(
+        title="trajectories: training runs, each serving every arm that is a point on it",
+        columns=("id", "train_from", "starts at", "mode", "epochs", "arms", "trains", "time", "why"),
+        rows=tuple(
+            (
+                each["id"],
+                each["train_from"],
+                f"{each['parent']}" if each["parent"] else each["cut"],
+                each["mode"],
+                str(each["epochs"]),
+                str(len(each["serves"])),
+                format_count(each["trained_parameters"]),
+                format_seconds(each["seconds"]),
+                each["why"],
+            )
+            for each in plan["trajectories"]
+        ),
+        left=frozenset({"id", "train_from", "starts at", "why"}),
+    )
+
+
+def _arms(plan: Mapping[str, Any]) -> Table:
+    totals = plan["totals"]
+    return Table(
+        title="arms: what each costs alone, and on top of the others here",
+        columns=("arm", "path", "alone", "marginal", "notes"),
+        rows=tuple(
+            (
+                each["name"],
+                " > ".join(f"{trajectory}:{epochs}" for trajectory, epochs in each["path"]),
+                format_seconds(each["alone_seconds"]),
+                format_seconds(each["marginal_seconds"]),
+                "; ".join(each["notes"]),
+            )
+            for each in plan["arms"]
+        ),
+        left=frozenset({"arm", "path", "notes"}),
+        notes=(
+            f"{plan['n_arms']} arms ask for {totals['asked_epochs']} epochs; {totals['trained_epochs']} are trained, "
+            f"{format_bytes(totals['bytes'])} are kept on disk.",
+            f"Predicted: {format_seconds(totals['seconds'])} together; {format_seconds(totals['alone_seconds'])} each "
+            f"alone; {format_seconds(totals['plain_seconds'])} by the plain loop (--plain).",
+            *plan["notes"],
+        ),
+    )
