@@ -1,0 +1,65 @@
+"""What every source of images offers before anything is chosen from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from frostline.data._decoding import Pixels
+
+if TYPE_CHECKING:
+    from frostline.data._dataset import Skipped
+
+__all__ = ["SPLIT_NAMES", "Ids", "Reader", "Source", "canonical_split", "sorted_classes"]
+
+Ids: TypeAlias = NDArray[np.int64]
+Reader: TypeAlias = Callable[[int], Pixels]
+
+SPLIT_NAMES = ("train", "val", "test")
+SYNONYMS = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "test": "test",
+    "testing": "test",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """All images of a source; an image's id is its position in ``labels``.
+
+    Attributes:
+        classes: K class names, in the order of the labels.
+        labels: int64 [N] in [0, K), or -1 for an image that can't be used, which no part lists.
+        parts: the ids of each split that the source has itself; ``train`` is always there.
+        name: the name of an image, as a person would look for it.
+        open: returns the reader of the chosen ids; a reader raises BadImageError and OSError.
+        faults: what can't be used and was noticed before decoding anything.
+    """
+
+    classes: tuple[str, ...]
+    labels: Ids
+    parts: dict[str, Ids]
+    name: Callable[[int], str]
+    open: Callable[[Ids], Reader]
+    faults: tuple[Skipped, ...] = field(default=())
+
+
+def canonical_split(name: str) -> str | None:
+    """Return ``train``, ``val`` or ``test`` for a split's name as people write it, or None for any other."""
+    return SYNONYMS.get(name.strip().lower())
+
+
+def sorted_classes(names: set[str]) -> tuple[str, ...]:
+    """Return class names in order: as numbers when all are whole numbers, else as text."""
+    if all(name.removeprefix("-").isdecimal() for name in names):
+        return tuple(sorted(names, key=lambda name: (int(name), name)))
+    return tuple(sorted(names))
