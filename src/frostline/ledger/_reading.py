@@ -160,7 +160,8 @@ def _arm_status(
 
 
 def _is_sound(row: EpochRow) -> bool:
-    return math.isfinite(row.train_loss) and (row.val_loss is None or math.isfinite(row.val_loss))
+    # The epoch in which training broke has no validation.
+    return math.isfinite(row.train_loss) and row.val_loss is not None and math.isfinite(row.val_loss)
 
 
 def _epoch_row(row: sqlite3.Row) -> EpochRow:

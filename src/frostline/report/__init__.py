@@ -5,7 +5,8 @@ from __future__ import annotations
 from frostline.report._arms import ArmLine, arm_lines, arms_table
 from frostline.report._draw import draw, make_console
 from frostline.report._export import to_arrow, to_pandas, write_csv, write_parquet
-from frostline.report._pivot import Pivot, PivotCell, pivot, pivot_table
+from frostline.report._numbers import format_bytes, format_count, format_fraction, format_loss, format_seconds
+from frostline.report._pivot import Pivot, PivotCell, pivot, pivot_table, varies
 from frostline.report._plan import plan_tables
 from frostline.report._runs import runs_table
 from frostline.report._stages import StageLine, stage_lines, stages_table
@@ -20,6 +21,11 @@ __all__ = [
     "arm_lines",
     "arms_table",
     "draw",
+    "format_bytes",
+    "format_count",
+    "format_fraction",
+    "format_loss",
+    "format_seconds",
     "make_console",
     "pivot",
     "pivot_table",
@@ -29,6 +35,7 @@ __all__ = [
     "stages_table",
     "to_arrow",
     "to_pandas",
+    "varies",
     "write_csv",
     "write_parquet",
 ]

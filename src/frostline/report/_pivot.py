@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from frostline.ledger import ArmRecord, RunRecord
 
-__all__ = ["Measure", "Pivot", "PivotCell", "pivot", "pivot_table"]
+__all__ = ["Measure", "Pivot", "PivotCell", "pivot", "pivot_table", "varies"]
 
 Measure: TypeAlias = Literal["train_loss", "val_loss", "val_accuracy"]
 
@@ -50,6 +51,21 @@ class Pivot(NamedTuple):
     columns: tuple[str, ...]
     cells: tuple[tuple[PivotCell | None, ...], ...]
     n_seeds: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the table as JSON; values that JSON can't hold (NaN, infinity) become null."""
+        return {
+            "rows": {"key": self.row_key, "values": list(self.rows)},
+            "columns": {"key": self.column_key, "values": list(self.columns)},
+            "settings": dict(self.settings),
+            "n_seeds": self.n_seeds,
+            "cells": [[None if cell is None else _cell_json(cell) for cell in row] for row in self.cells],
+        }
+
+
+def varies(record: RunRecord, key: str) -> bool:
+    """Return whether a run's arms have more than one value of a setting."""
+    return len({_label(arm, key) for arm in record.arms}) > 1
 
 
 def pivot(
@@ -123,6 +139,11 @@ def _cell(arms: Sequence[ArmRecord], measure: Measure) -> PivotCell:
         return PivotCell(tuple(getattr(row, measure) for row in arms[0].epochs), 0, others)
     columns = zip(*([getattr(row, measure) for row in arm.epochs] for arm in complete), strict=False)
     return PivotCell(tuple(_mean(column) for column in columns), len(complete), others)
+
+
+def _cell_json(cell: PivotCell) -> dict[str, Any]:
+    values = [value if value is not None and math.isfinite(value) else None for value in cell.values]
+    return {"values": values, "n": cell.n, "others": list(cell.others)}
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

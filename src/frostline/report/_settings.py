@@ -16,8 +16,6 @@ _NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "stage_decay": (1, None),
     "dropout": (0, None),
     "hidden": ((), [], None),
-    "step_epochs": (None,),
-    "gamma": (None,),
 }
 
 
@@ -70,7 +68,8 @@ def _describe_table(table: Mapping[str, Any]) -> str:
         neutral = _NEUTRAL.get(key, ())
         if key == "weight_decay" and table.get("name") == "adamw":
             neutral = (0.01, None)
-        if value in neutral:
+        unused = key in {"step_epochs", "gamma"} and table.get("name") != "step"
+        if unused or value in neutral:
             continue
         words.append(describe_setting(value) if key in {"name", "lr", "hidden"} else f"{key} {describe_setting(value)}")
     return " ".join(words) or "linear"

@@ -74,7 +74,7 @@ def stages_table(facts: BackboneFacts) -> Table:
     notes = [
         f"{facts.parameters:,} parameters with its own classifier, {facts.parameters_without_head:,} without; "
         f"{format_count(facts.flops)} operations for one image of {facts.image_size} pixels.",
-        f"The new head goes from {facts.head_features:,} features to the classes, linear unless the recipe says otherwise.",
+        f"The new head goes from {facts.head_features:,} features to the classes; the recipe gives its layers.",
     ]
     if not facts.cuttable:
         notes.append(f"It can't be cut, so it is trained uncut: {facts.why_not}")

@@ -1,0 +1,31 @@
+"""``frostline check``: everything that is wrong with a study, at once."""
+
+from dataclasses import asdict
+
+import typer
+
+from frostline.cli._options import JsonOption, SetOption, StudyArgument, print_json
+
+__all__ = ["check"]
+
+
+def check(study: StudyArgument, overrides: SetOption = None, as_json: JsonOption = False) -> None:
+    """Report every problem of a study at once: file, line, column, key, and what is allowed.
+
+    Exits with 1 when there are any. Nothing is trained, and no images are read.
+    """
+    import frostline
+
+    problems = frostline.check_study(study, overrides or ())
+    if as_json:
+        print_json([asdict(problem) for problem in problems])
+    else:
+        for problem in problems:
+            typer.echo(str(problem))
+        if problems:
+            typer.echo(f"{len(problems)} {'problem' if len(problems) == 1 else 'problems'}", err=True)
+        else:
+            n_arms = len(frostline.load_study(study, overrides or ()).expand())
+            typer.echo(f"{study}: {n_arms} {'arm' if n_arms == 1 else 'arms'}, no problems")
+    if problems:
+        raise typer.Exit(1)

@@ -1,0 +1,133 @@
+"""The display of a run in a terminal: what is going on, how far it is, the time left."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.text import Text
+
+from frostline.cli._listener import describe_event
+from frostline.cli._time_left import TimeLeft
+from frostline.errors import FrostlineError
+from frostline.execution.events import (
+    EpochFinished,
+    Event,
+    PassFinished,
+    PassProgress,
+    RunStarted,
+    StepProgress,
+    TrajectoryEnded,
+)
+from frostline.report import format_fraction, format_loss, format_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+    from types import TracebackType
+
+__all__ = ["DisplayListener"]
+
+
+class DisplayListener:
+    """Draws two bars on standard error, the whole run and what is under way, and remarks above them."""
+
+    def __init__(self, workspace: Path, console: Console | None = None) -> None:
+        self.run: str | None = None
+        self._workspace = workspace
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[remark]}", markup=False),
+            console=console or Console(stderr=True, highlight=False),
+            transient=True,
+            expand=True,
+        )
+        self._whole: TaskID | None = None
+        self._current: TaskID | None = None
+        self._time_left = TimeLeft({}, 0, None)
+        self._started = time.monotonic()
+        self._planned_epochs: dict[str, int] = {}
+        self._n_replayed: Counter[str] = Counter()
+        self._worked: set[str] = set()
+        self._last = ""
+
+    def __enter__(self) -> DisplayListener:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Show what an event changes."""
+        remark = describe_event(event)
+        if remark is not None:
+            self._progress.console.print(Text(remark))
+        if isinstance(event, RunStarted):
+            self._begin(event)
+        elif isinstance(event, PassProgress):
+            self._show(f"feature pass {event.name}", event.n_done / max(event.n_images, 1), f"{event.n_done:,} images")
+            self._advance(("pass", event.name), event.n_done / max(event.n_images, 1))
+        elif isinstance(event, PassFinished):
+            self._advance(("pass", event.name), 1.0, free=event.reused)
+        elif isinstance(event, StepProgress):
+            self._step(event)
+        elif isinstance(event, EpochFinished):
+            self._epoch(event)
+        elif isinstance(event, TrajectoryEnded):
+            # What was read back, or ended early, cost no time now.
+            free = event.status != "complete" or event.trajectory not in self._worked
+            self._advance(("trajectory", event.trajectory), 1.0, free=free)
+
+    def _begin(self, event: RunStarted) -> None:
+        self.run = event.run
+        self._started = time.monotonic()
+        plan = self._read_plan(event.run)
+        self._planned_epochs = {each["id"]: each["epochs"] for each in plan.get("trajectories", ())}
+        self._time_left = TimeLeft(plan, event.n_trajectories, event.predicted_seconds)
+        self._whole = self._progress.add_task(event.study, total=1.0, remark="")
+
+    def _read_plan(self, run: str) -> Mapping[str, Any]:
+        import frostline
+
+        try:
+            with frostline.Ledger(self._workspace, create=False) as ledger:
+                record = ledger.load(run)
+        except FrostlineError:
+            # Only the estimate suffers; whatever is wrong, the run itself will say it.
+            return {}
+        return record.plan if record.mode == "shared" else {}
+
+    def _step(self, event: StepProgress) -> None:
+        self._worked.add(event.trajectory)
+        done = event.step / max(event.n_steps, 1)
+        what = f"training {event.trajectory}, epoch {event.epoch}/{event.epochs}"
+        self._show(what, done, self._last or f"step {event.step}/{event.n_steps}")
+        self._advance(("trajectory", event.trajectory), (event.epoch - 1 + done) / max(event.epochs, 1))
+
+    def _epoch(self, event: EpochFinished) -> None:
+        accuracy = "" if event.val_accuracy is None else f", {format_fraction(event.val_accuracy)} right"
+        self._last = f"loss {format_loss(event.train_loss)}{accuracy}"
+        if event.replayed and event.trajectory in self._planned_epochs:
+            self._n_replayed[event.trajectory] += 1
+            done = self._n_replayed[event.trajectory] / self._planned_epochs[event.trajectory]
+            self._advance(("trajectory", event.trajectory), done, free=True)
+
+    def _show(self, what: str, done: float, remark: str) -> None:
+        if self._current is None:
+            self._current = self._progress.add_task(what, total=1.0, remark=remark)
+        self._progress.update(self._current, description=what, completed=done, remark=remark)
+
+    def _advance(self, part: tuple[str, str], fraction: float, *, free: bool = False) -> None:
+        self._time_left.advance(part, fraction, free=free)
+        if self._whole is not None:
+            left = self._time_left.seconds_left(time.monotonic() - self._started)
+            self._progress.update(
+                self._whole, completed=self._time_left.fraction, remark=f"about {format_seconds(left)} left"
+            )

@@ -1,0 +1,104 @@
+"""Who listens to a run: a display in a terminal, lines anywhere else."""
+
+from __future__ import annotations
+
+import sys
+from typing import IO, TYPE_CHECKING, Protocol
+
+from frostline.execution.events import (
+    EpochFinished,
+    Event,
+    Notice,
+    PassFinished,
+    PassStarted,
+    RunStarted,
+    TrajectoryEnded,
+)
+from frostline.report import format_bytes, format_seconds
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+__all__ = ["LineListener", "RunListener", "make_listener"]
+
+
+class RunListener(Protocol):
+    """Takes a run's events while it is entered; ``run`` is the run's id once it has begun."""
+
+    run: str | None
+
+    def __call__(self, event: Event) -> None: ...
+
+    def __enter__(self) -> RunListener: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+
+
+def make_listener(workspace: Path, lines_to: IO[str]) -> RunListener:
+    """Return the display when both outputs are a terminal, and otherwise the lines.
+
+    Args:
+        workspace: where the display reads the run's plan, for the time left.
+        lines_to: where lines go.
+    """
+    if sys.stderr.isatty() and lines_to.isatty():
+        from frostline.cli._display import DisplayListener
+
+        return DisplayListener(workspace)
+    return LineListener(lines_to, sys.stderr)
+
+
+class LineListener:
+    """Writes a line for each arm and epoch to one stream, everything else to another."""
+
+    def __init__(self, results: IO[str], remarks: IO[str]) -> None:
+        self.run: str | None = None
+        self._results = results
+        self._remarks = remarks
+        self._n_replayed = 0
+
+    def __enter__(self) -> LineListener:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        return None
+
+    def __call__(self, event: Event) -> None:
+        """Write what an event has to say; epochs read back from the ledger are counted, not repeated."""
+        if isinstance(event, EpochFinished):
+            if event.replayed:
+                self._n_replayed += 1
+                return
+            for arm in event.arms:
+                # repr: every digit, as the exercise prints it.
+                line = f"{arm.name}: Epoch {arm.epoch}/{arm.epochs}, Loss: {event.train_loss!r}"
+                print(line, file=self._results, flush=True)
+        else:
+            if isinstance(event, RunStarted):
+                self.run = event.run
+            remark = describe_event(event)
+            if remark is not None:
+                print(remark, file=self._remarks, flush=True)
+
+
+def describe_event(event: Event) -> str | None:
+    """Return an event in words, or None when it is only a step on the way."""
+    if isinstance(event, RunStarted):
+        begins = "goes on where it was interrupted" if event.resumed else "begins"
+        left = "" if event.predicted_seconds is None else f", about {format_seconds(event.predicted_seconds)} to go"
+        return f"{event.run} {begins}: {event.n_arms} arms, {event.n_trajectories} training runs{left}"
+    if isinstance(event, Notice):
+        return f"note: {event.text}"
+    if isinstance(event, PassStarted):
+        return f"feature pass {event.name}: {event.n_images:,} images"
+    if isinstance(event, PassFinished):
+        how = "found in the cache" if event.reused else f"made in {format_seconds(event.seconds)}"
+        return f"feature pass {event.name}: {how}, {format_bytes(event.n_bytes)}"
+    if isinstance(event, TrajectoryEnded) and event.status != "complete":
+        return f"training run {event.trajectory} {event.status}" + (f": {event.message}" if event.message else "")
+    return None

@@ -1,0 +1,41 @@
+"""The arguments and options that several commands share, and what their values mean."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+__all__ = [
+    "JsonOption",
+    "SetOption",
+    "StudyArgument",
+    "WorkspaceOption",
+    "choose_workspace",
+    "print_json",
+]
+
+StudyArgument = Annotated[
+    str, typer.Argument(help="A study file (.toml), or a built-in study: starter, cifar10-exercise.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override any key of the study, e.g. data.train=2000. Repeatable."),
+]
+WorkspaceOption = Annotated[
+    Path | None,
+    typer.Option(metavar="DIRECTORY", help="Where results live.  [default: $FROSTLINE_WORKSPACE, or runs]"),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+
+
+def choose_workspace(given: Path | None) -> Path:
+    """Return the workspace that was given, or the usual one."""
+    from frostline.places import workspace_directory
+
+    return workspace_directory() if given is None else given
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON on standard output."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))

@@ -1,0 +1,23 @@
+"""``frostline plan``: what a study's arms share, why, and what that should cost."""
+
+from frostline.cli._options import JsonOption, SetOption, StudyArgument, print_json
+
+__all__ = ["plan"]
+
+
+def plan(study: StudyArgument, overrides: SetOption = None, as_json: JsonOption = False) -> None:
+    """Print what is shared and why, what each arm costs alone and in this study, and the totals.
+
+    Nothing is trained. Times are predictions for this machine.
+    """
+    import frostline
+
+    planned = frostline.plan_study(frostline.load_study(study, overrides or ())).to_json()
+    if as_json:
+        print_json(planned)
+        return
+    from frostline import report
+
+    console = report.make_console()
+    for table in report.plan_tables(planned):
+        report.draw(table, console)

@@ -1,0 +1,113 @@
+"""``frostline run``: a study from images to its tables."""
+
+import shlex
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from frostline.cli._options import SetOption, StudyArgument, WorkspaceOption, choose_workspace, print_json
+
+if TYPE_CHECKING:
+    from frostline.cli._listener import RunListener
+    from frostline.ledger import RunRecord
+
+__all__ = ["run"]
+
+
+class _Engine(StrEnum):
+    auto = "auto"
+    openvino = "openvino"
+    torch = "torch"
+
+
+def run(
+    study: StudyArgument,
+    overrides: SetOption = None,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Train each arm alone and uncut by a plain loop: slow, and the reference.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with this study's latest run that was interrupted.")
+    ] = False,
+    workspace: WorkspaceOption = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    engine: Annotated[_Engine, typer.Option(help="What runs the frozen stages.")] = _Engine.auto,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the finished run as JSON on standard output, and nothing else there.")
+    ] = False,
+) -> None:
+    """Run a study: train its arms with their common work done once, store the results, and print them.
+
+    In a terminal a display shows the time left; elsewhere every arm's every epoch is a line,
+    "ARM: Epoch 1/2, Loss: 0.8285023129885764". Ctrl-C stops within seconds; --resume goes on from there.
+    """
+    import frostline
+    from frostline.cli._listener import make_listener
+
+    place = choose_workspace(workspace)
+    asked = frostline.load_study(study, overrides or ())
+    listener = make_listener(place, lines_to=sys.stderr if as_json else sys.stdout)
+    try:
+        with listener:
+            record = frostline.run(
+                asked,
+                plain=plain,
+                workspace=place,
+                resume=resume,
+                device=device,
+                engine=engine.value,
+                listener=listener,
+            )
+    except KeyboardInterrupt as interruption:
+        _say_interrupted(listener, _same_command(study, overrides, plain, workspace, device, engine.value, as_json))
+        raise typer.Exit(130) from interruption
+    if record.status == "interrupted":
+        _say_interrupted(listener, _same_command(study, overrides, plain, workspace, device, engine.value, as_json))
+        raise typer.Exit(130)
+    if as_json:
+        print_json(record.to_json())
+    else:
+        _draw(record)
+    if record.status == "failed":
+        raise typer.Exit(1)
+
+
+def _draw(record: "RunRecord") -> None:
+    from frostline import report
+
+    console = report.make_console()
+    report.draw(report.arms_table(record), console)
+    if all(report.varies(record, key) for key in ("epochs", "train_from")):
+        for each in report.pivot(record, "epochs", "train_from"):
+            report.draw(report.pivot_table(each), console)
+
+
+def _say_interrupted(listener: "RunListener", command: str) -> None:
+    what = "before the run began" if listener.run is None else f"{listener.run} is kept up to its last finished epoch"
+    then = "run it again" if listener.run is None else "go on"
+    typer.echo(
+        f"interrupted: {what}; to {then}: {command if listener.run else command.removesuffix(' --resume')}", err=True
+    )
+
+
+def _same_command(
+    study: str,
+    overrides: list[str] | None,
+    plain: bool,
+    workspace: Path | None,
+    device: str,
+    engine: str,
+    as_json: bool,
+) -> str:
+    words = ["frostline", "run", study]
+    for override in overrides or ():
+        words += ["--set", override]
+    words += ["--plain"] if plain else []
+    words += ["--workspace", str(workspace)] if workspace is not None else []
+    words += ["--device", device] if device != "auto" else []
+    words += ["--engine", engine] if engine != "auto" else []
+    words += ["--json"] if as_json else []
+    return shlex.join([*words, "--resume"])

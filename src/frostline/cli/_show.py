@@ -1,0 +1,97 @@
+"""``frostline show``: what a run found, as tables, JSON, CSV or Parquet."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from frostline.cli._options import JsonOption, WorkspaceOption, choose_workspace, print_json
+
+if TYPE_CHECKING:
+    from frostline.ledger import RunRecord
+
+__all__ = ["show"]
+
+
+class _Value(StrEnum):
+    train_loss = "train_loss"
+    val_loss = "val_loss"
+    val_accuracy = "val_accuracy"
+
+
+def show(
+    run: Annotated[
+        str | None, typer.Argument(metavar="[RUN]", help="A run, or the beginning of its name.  [default: the latest]")
+    ] = None,
+    pivot: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ROWS,COLUMNS",
+            help="Two settings against each other, e.g. epochs,train_from or epochs,optimizer; a cell has the losses "
+            "of every epoch, averaged over seeds. What else differs makes a table of its own.",
+        ),
+    ] = None,
+    value: Annotated[_Value, typer.Option(help="What the cells of a pivot hold.")] = _Value.train_loss,
+    csv: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write one row an arm and epoch to a CSV file.")
+    ] = None,
+    parquet: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write one row an arm and epoch to a Parquet file.")
+    ] = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a run: its arms with the losses of every epoch, validation loss and accuracy, and seconds."""
+    import frostline
+
+    keys = None if pivot is None else _two_keys(pivot)
+    with frostline.Ledger(choose_workspace(workspace), create=False) as ledger:
+        record = ledger.load(run)
+    if csv is not None or parquet is not None:
+        _export(record, csv, parquet)
+    elif as_json:
+        print_json(record.to_json() if keys is None else _pivot_json(record, *keys, value.value))
+    else:
+        _draw(record, keys, value.value)
+
+
+def _draw(record: "RunRecord", keys: tuple[str, str] | None, value: Any) -> None:
+    from frostline import report
+
+    console = report.make_console()
+    if keys is None:
+        report.draw(report.arms_table(record), console)
+    else:
+        for each in report.pivot(record, *keys, measure=value):
+            report.draw(report.pivot_table(each), console)
+
+
+def _export(record: "RunRecord", csv: Path | None, parquet: Path | None) -> None:
+    from frostline import report
+
+    if csv is not None:
+        report.write_csv(record, csv)
+        typer.echo(f"wrote {csv}", err=True)
+    if parquet is not None:
+        report.write_parquet(record, parquet)
+        typer.echo(f"wrote {parquet}", err=True)
+
+
+def _pivot_json(record: "RunRecord", row_key: str, column_key: str, value: Any) -> dict[str, Any]:
+    from frostline import report
+
+    return {
+        "run": record.run,
+        "value": value,
+        "tables": [each.to_json() for each in report.pivot(record, row_key, column_key, measure=value)],
+    }
+
+
+def _two_keys(pivot: str) -> tuple[str, str]:
+    keys = [key.strip() for key in pivot.split(",")]
+    if len(keys) != 2 or not all(keys):
+        raise typer.BadParameter(
+            f'"{pivot}": give two settings with a comma between them, such as epochs,train_from', param_hint="--pivot"
+        )
+    return keys[0], keys[1]

@@ -1,0 +1,37 @@
+"""``frostline stages``: the stages of a backbone in execution order."""
+
+from typing import Annotated, Any
+
+import typer
+
+from frostline.cli._options import JsonOption, print_json
+
+__all__ = ["stages"]
+
+
+def stages(
+    backbone: Annotated[str, typer.Argument(help="A torchvision network, or timm:NAME for one of timm's.")],
+    image_size: Annotated[int, typer.Option(min=1, metavar="PIXELS", help="Side of the images, in pixels.")] = 224,
+    as_json: JsonOption = False,
+) -> None:
+    """Print a backbone's stages: layers, parameters, operations, what crosses the cut, what train_from would train."""
+    import frostline
+    from frostline import report
+
+    facts = frostline.backbone_facts(backbone, image_size)
+    if as_json:
+        answer: dict[str, Any] = {
+            "backbone": facts.backbone,
+            "image_size": facts.image_size,
+            "parameters": facts.parameters,
+            "parameters_without_head": facts.parameters_without_head,
+            "flops": facts.flops,
+            "head_features": facts.head_features,
+            "cuttable": facts.cuttable,
+            "why_not": facts.why_not,
+            "stages": [line._asdict() for line in report.stage_lines(facts)],
+            "cuts": [cut.name for cut in facts.cuts],
+        }
+        print_json(answer)
+    else:
+        report.draw(report.stages_table(facts), report.make_console())
