@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from frostline.plan._passes import Need, gather_needs, plan_passes
@@ -35,6 +36,7 @@ def build_plan(
     n_classes: int,
     costs_of: Callable[[Recipe], CostModel],
     decided: Mapping[str, str] | None = None,
+    measured: Mapping[str, float] | None = None,
 ) -> Plan:
     """Return the plan of a study.
 
@@ -45,6 +47,8 @@ def build_plan(
         n_classes: K, for the size of the new heads.
         costs_of: the facts and rates of a recipe's backbone at its image size.
         decided: the cut of each trajectory where an earlier plan chose it, so that a resumed run keeps to it.
+        measured: seconds that a run measured, of an epoch by trajectory and of a whole pass by name; they take the
+            place of predictions in what the arms cost.
 
     Raises:
         ModelError: a ``train_from`` that the backbone doesn't have.
@@ -59,8 +63,13 @@ def build_plan(
     for node in nodes:  # parents come before children, so that each path is in the order of its phases
         for index in node.uses:
             paths[index].append(node)
+    known = measured or {}
+    epoch_seconds = {t.id: known.get(t.id, t.seconds_per_epoch) for t in trajectories}
+    # A pass is measured as a whole; its cuts keep the shares that the cost model gives them.
+    scales = {p.name: known[p.name] / p.seconds for p in passes if p.name in known and p.seconds > 0}
     arm_plans = tuple(
-        _plan_arm(i, arms, paths[i], choices, counts, costs_of(arm.recipe), needs) for i, arm in enumerate(arms)
+        _plan_arm(i, arms, paths[i], choices, epoch_seconds, counts, costs_of(arm.recipe), needs, scales)
+        for i, arm in enumerate(arms)
     )
     totals = Totals(
         seconds=sum(t.seconds for t in trajectories) + sum(p.seconds for p in passes),
@@ -155,7 +164,7 @@ def _plan_trajectory(
 
 def _head_parameters(n_features: int, n_classes: int, head: Head) -> int:
     widths = [n_features, *head.hidden, n_classes]
-    return sum((a + 1) * b for a, b in zip(widths, widths[1:], strict=False))
+    return sum((a + 1) * b for a, b in pairwise(widths))
 
 
 def _plan_arm(
@@ -163,9 +172,11 @@ def _plan_arm(
     arms: Sequence[Arm],
     path: Sequence[Node],
     choices: Mapping[str, _Choice],
+    epoch_seconds: Mapping[str, float],
     counts: Mapping[str, int],
     costs: CostModel,
     needs: Sequence[Need],
+    scales: Mapping[str, float],
 ) -> ArmPlan:
     """Return an arm's path, and what it costs alone, on top of its company, and by the plain loop."""
     arm = arms[index]
@@ -174,15 +185,13 @@ def _plan_arm(
     notes: list[str] = []
     for node in path:
         choice = choices[node.id]
-        seconds = [
-            costs.epoch_seconds(cut, node.train_from, counts["train"], counts["val"], arm.recipe.batch_size)
-            for cut in (choice.cut, image)
-        ]
         used = node.uses[index]
         others = max((n for i, n in node.uses.items() if i != index), default=0)
-        alone += used * seconds[0]
-        marginal += max(used - others, 0) * seconds[0]
-        plain += used * seconds[1]
+        alone += used * epoch_seconds[node.id]
+        marginal += max(used - others, 0) * epoch_seconds[node.id]
+        plain += used * costs.epoch_seconds(
+            image, node.train_from, counts["train"], counts["val"], arm.recipe.batch_size
+        )
         schedule = arm.recipe.phases[node.phase].schedule
         if not schedule.ignores_horizon:
             notes.append(f"{schedule.name} depends on the horizon: no other number of epochs shares this trajectory")
@@ -190,9 +199,10 @@ def _plan_arm(
             notes.append(f"{choice.mode}: {choice.why}")
     for need in needs:
         own = need.of(index)
-        alone += need.seconds(own)
+        scale = scales.get(need.name, 1.0)
+        alone += scale * need.seconds(own)
         if own:
-            marginal += need.seconds(need.users) - need.seconds(need.without(index))
+            marginal += scale * (need.seconds(need.users) - need.seconds(need.without(index)))
     return ArmPlan(
         name=arm.name,
         path=tuple((node.id, node.uses[index]) for node in path),

@@ -41,7 +41,8 @@ class Rates:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Rates:
         """Rebuild rates from what to_json returned."""
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in data.items()})
+        curves = {key: tuple(data[key]) for key in ("flops", "forward", "train")}
+        return cls(**{**data, **curves})
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,21 @@ class Need:
     costs: CostModel
     users: dict[str, set[int]] = field(default_factory=dict)
 
+    @property
+    def cuts(self) -> tuple[str, ...]:
+        """Every cut that is needed, in execution order."""
+        order = [cut.name for cut in self.costs.facts.cuts]
+        return tuple(sorted(self.users, key=order.index))
+
+    @property
+    def name(self) -> str:
+        """The name of the pass that meets this need."""
+        source = self.source
+        augmented = source.view_seed is not None
+        views = f", {source.augmentation} x{source.views} seed {source.view_seed}" if augmented else ""
+        half = ", float16" if source.activations == "float16" else ""
+        return f"{source.backbone} {source.image_size} px to {', '.join(self.cuts)}{views}{half}"
+
     def bytes(self, cuts: Iterable[str]) -> int:
         """Return the bytes that the rows at these cuts take on disk."""
         share = 2 if self.source.activations == "float16" else 1
@@ -99,8 +114,7 @@ def plan_passes(needs: Sequence[Need]) -> tuple[PassPlan, ...]:
     passes: dict[tuple[object, ...], PassPlan] = {}
     for need in needs:
         source = need.source
-        order = [cut.name for cut in need.costs.facts.cuts]
-        cuts = tuple(sorted(need.users, key=order.index))
+        cuts = need.cuts
         key = (source._replace(split=""), cuts)
         seconds, n_bytes = need.seconds(cuts), need.bytes(cuts)
         if key in passes:
@@ -112,9 +126,8 @@ def plan_passes(needs: Sequence[Need]) -> tuple[PassPlan, ...]:
                 bytes=known.bytes + n_bytes,
             )
             continue
-        views = f", {source.augmentation} x{source.views} seed {source.view_seed}" if source.view_seed is not None else ""
         passes[key] = PassPlan(
-            name=f"{source.backbone} {source.image_size} px to {', '.join(cuts)}{views}",
+            name=need.name,
             backbone=source.backbone,
             weights=source.weights,
             image_size=source.image_size,

@@ -74,7 +74,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
             metadata = file.metadata()
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
     except (OSError, SafetensorError) as error:
-        raise TrainingError(f"{path}: checkpoint can't be read ({error}); delete the run's folder to train anew") from error
+        raise TrainingError(
+            f"{path}: this checkpoint can't be read ({error}); remove it to train that trajectory anew"
+        ) from error
     optimizer = json.loads(metadata["optimizer"])
     state: dict[int, dict[str, Any]] = {int(index): dict(values) for index, values in optimizer["state"].items()}
     model = {}
@@ -85,4 +87,5 @@ def load_checkpoint(path: Path) -> Checkpoint:
         else:
             index, _, field = name.partition("/")
             state.setdefault(int(index), {})[field] = tensor
-    return Checkpoint(model, {"state": state, "param_groups": optimizer["param_groups"]}, json.loads(metadata["scheduler"]))
+    full = {"state": state, "param_groups": optimizer["param_groups"]}
+    return Checkpoint(model, full, json.loads(metadata["scheduler"]))

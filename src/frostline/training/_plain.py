@@ -34,7 +34,7 @@ __all__ = ["PlainEpoch", "train_plain"]
 
 @dataclass(frozen=True)
 class PlainEpoch:
-    """An epoch (1-based, counted over all phases) of the plain loop; logits [N, K] are those of the validation split."""
+    """An epoch (1-based, over all phases) of the plain loop; logits [N, K] are those of the validation split."""
 
     epoch: int
     train_loss: float

@@ -1,0 +1,146 @@
+"""Measures this machine once for each backbone and image size, and remembers the rates."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+from frostline.places import cache_directory
+from frostline.plan import Rates
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from frostline.models import Chain
+    from frostline.models.facts import BackboneFacts
+
+__all__ = ["known_rates", "measure_rates"]
+
+BATCH = 8
+"""Images at a time; enough for the rates of a usual batch, and a few seconds for the largest networks."""
+
+
+def known_rates(facts: BackboneFacts, cuts: Iterable[str]) -> Rates | None:
+    """Return the remembered rates of a backbone if they cover these cuts, without loading torch."""
+    path = _path(facts)
+    try:
+        stored = json.loads(path.read_text())
+        rates = Rates.from_json(stored["rates"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return rates if set(_measured_cuts(facts, cuts)) <= set(stored["cuts"]) else None
+
+
+def measure_rates(facts: BackboneFacts, cuts: Iterable[str]) -> Rates:
+    """Measure the prefix on its inference engine and the tails at these cuts, in torch; remember and return the rates.
+
+    Timings take a warm-up and the faster of two repeats, on random images and random weights: speed doesn't depend on
+    the values.
+    """
+    import torch
+
+    from frostline.features import engine_seconds
+    from frostline.models import build_chain, load_backbone
+    from frostline.study import Head
+
+    chain = build_chain(load_backbone(facts.backbone, "none", facts.image_size), 10, Head(), 0)
+    names = _measured_cuts(facts, cuts)
+    forward, train = zip(*(_tail_seconds(chain, facts, name) for name in names), strict=True)
+    images = torch.rand(BATCH, 3, facts.image_size, facts.image_size)
+    if facts.cuttable:
+        engine, prefix = engine_seconds(chain.prefix(["head"]), images)
+    else:
+        engine, prefix = "torch", forward[0]
+    rates = Rates(
+        flops=tuple(float(facts.resolve(name).flops_before) for name in names),
+        forward=forward,
+        train=train,
+        prefix=prefix,
+        decode=_decode_seconds(facts),
+        step=_step_seconds(chain),
+        engine=engine,
+    )
+    path = _path(facts)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(f".{os.getpid()}")
+    temporary.write_text(json.dumps({"cuts": names, "rates": rates.to_json()}))
+    temporary.replace(path)
+    return rates
+
+
+def _measured_cuts(facts: BackboneFacts, cuts: Iterable[str]) -> list[str]:
+    """Return the cuts to measure in execution order: both ends, and those that are asked for."""
+    wanted = {"input", "head", *cuts}
+    return [cut.name for cut in facts.cuts if cut.name in wanted]
+
+
+def _tail_seconds(chain: Chain, facts: BackboneFacts, cut: str) -> tuple[float, float]:
+    """Return the seconds for one image of a tail's evaluation, and of its forward and backward pass."""
+    import torch
+
+    tail = chain.tail(cut) if facts.cuttable else chain.model
+    shapes = facts.resolve(cut).shapes
+    inputs = [torch.rand(BATCH, *shape) for shape in shapes]
+    labels = torch.zeros(BATCH, dtype=torch.long)
+
+    def evaluate() -> None:
+        with torch.no_grad():
+            tail(*inputs)
+
+    def train() -> None:
+        tail.zero_grad(set_to_none=True)
+        torch.nn.functional.cross_entropy(tail(*inputs), labels).backward()
+
+    tail.eval()
+    forward = _fastest(evaluate)
+    tail.train()
+    return forward / BATCH, _fastest(train) / BATCH
+
+
+def _decode_seconds(facts: BackboneFacts) -> float:
+    """Return the seconds to bring one small image to the network's size; large photographs take longer."""
+    import numpy as np
+    import torch
+    from torchvision.transforms import v2
+
+    image = torch.from_numpy(np.zeros((3, 32, 32), np.uint8))
+    return _fastest(lambda: v2.functional.resize(image, [facts.image_size, facts.image_size], antialias=True))
+
+
+def _step_seconds(chain: Chain) -> float:
+    """Return the seconds of an optimizer step over the head: what an epoch of cached features mostly costs."""
+    import torch
+
+    head = chain.tail("head") if chain.facts.cuttable else torch.nn.Linear(chain.facts.head_features, 10)
+    optimizer = torch.optim.Adam(head.parameters())
+    inputs = torch.rand(BATCH, chain.facts.head_features)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        head(inputs).sum().backward()
+        optimizer.step()
+
+    return _fastest(step)
+
+
+def _fastest(work: Callable[[], object], repeats: int = 2) -> float:
+    work()
+    times = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - started)
+    return min(times)
+
+
+def _path(facts: BackboneFacts) -> Path:
+    """Return where the rates of a backbone at an image size are kept, for this machine and these packages."""
+    machine = f"{platform.node()}-{platform.machine()}-{os.cpu_count()}"
+    versions = "-".join(metadata.version(name) for name in ("torch", "openvino"))
+    name = f"{facts.backbone}-{facts.image_size}-{machine}-{versions}.json".replace("/", "_").replace(":", "_")
+    return cache_directory() / "calibration" / name

@@ -1,0 +1,105 @@
+"""Chosen on validation, judged on test, once."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from safetensors.torch import load_file
+
+from frostline.execution._passes import make_pass
+from frostline.execution._rows import ImageRows
+from frostline.execution._trajectories import rows_of
+from frostline.plan import PassPlan
+from frostline.training import batches_in_order, evaluate, load_model_state, score
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from frostline.execution._context import Context
+    from frostline.ledger import ArmRecord
+    from frostline.plan import TrajectoryPlan
+    from frostline.study import Arm, Recipe
+    from frostline.training import Rows
+
+__all__ = ["choose_arms", "judge"]
+
+
+def choose_arms(arms: Sequence[ArmRecord]) -> list[ArmRecord]:
+    """Return the complete arms of the best recipe: the highest validation accuracy, as a mean over its seeds.
+
+    Ties go to the lower validation loss, then to the arm that stands first; no complete arm gives an empty list.
+    """
+    recipes: dict[str, list[ArmRecord]] = defaultdict(list)
+    for arm in arms:
+        if arm.status == "complete" and arm.epochs and arm.epochs[-1].val_accuracy is not None:
+            recipes[_without_seed(arm.recipe)].append(arm)
+    if not recipes:
+        return []
+
+    def merit(group: list[ArmRecord]) -> tuple[float, float]:
+        accuracy = np.mean([arm.epochs[-1].val_accuracy or 0.0 for arm in group])
+        loss = np.mean([arm.epochs[-1].val_loss or 0.0 for arm in group])
+        return float(accuracy), -float(loss)
+
+    return max(recipes.values(), key=merit)
+
+
+def judge(context: Context, chosen: Sequence[ArmRecord]) -> None:
+    """Evaluate the chosen arms on the test split and record it; arms that have been judged are left alone."""
+    by_name = {arm.name: arm for arm in context.prepared.arms}
+    for record in chosen:
+        if record.test_accuracy is None and len(context.dataset.test.labels):
+            loss, accuracy = _test(context, by_name[record.name])
+            context.ledger.set_test(context.run, record.name, loss, accuracy)
+
+
+def _test(context: Context, arm: Arm) -> tuple[float, float]:
+    """Return the loss and accuracy of a stored arm on the test split, through the cut that it was trained at."""
+    chain = context.networks.chain(arm.recipe)
+    load_model_state(chain.model, load_file(context.files.model(arm.name)))
+    last = _last_trajectory(context, arm)
+    if last is None or last.mode != "cached":
+        preprocessing = context.networks.of(arm.recipe).preprocessing
+        rows: Rows = ImageRows(context.dataset, context.dataset.test, preprocessing, recipe=None)
+        model = chain.model
+    else:
+        make_pass(context, _test_pass(context, arm.recipe, last.cut))
+        rows, model = rows_of(context, last, arm.recipe, "test"), chain.tail(last.cut)
+    order = batches_in_order(rows.n, arm.recipe.batch_size)
+    logits = evaluate(model.to(context.device), rows.batches(order, 0, context.device))
+    return score(logits, context.dataset.test.labels)
+
+
+def _last_trajectory(context: Context, arm: Arm) -> TrajectoryPlan | None:
+    """Return the trajectory whose rows an arm's model takes; None by the plain loop, which has none."""
+    if context.plain:
+        return None
+    path = next(planned.path for planned in context.plan.arms if planned.name == arm.name)
+    return next(planned for planned in context.plan.trajectories if planned.id == path[-1][0])
+
+
+def _test_pass(context: Context, recipe: Recipe, cut: str) -> PassPlan:
+    """Return the pass that takes the test images to the one cut that was chosen."""
+    n = len(context.dataset.test.labels)
+    return PassPlan(
+        name=f"{recipe.backbone} {recipe.image_size} px to {cut}, test",
+        backbone=recipe.backbone,
+        weights=recipe.weights,
+        image_size=recipe.image_size,
+        activations=recipe.activations,
+        augmentation="none",
+        views=1,
+        view_seed=None,
+        cuts=(cut,),
+        splits={"test": n},
+        seconds=0.0,
+        bytes=0,
+        arms=1,
+    )
+
+
+def _without_seed(recipe: Mapping[str, Any]) -> str:
+    return json.dumps({key: value for key, value in recipe.items() if key != "seed"}, sort_keys=True)

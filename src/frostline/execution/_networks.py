@@ -1,0 +1,43 @@
+"""Loaded backbones, each read once, and the networks with new heads that are built from them."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from frostline.models import build_chain, load_backbone
+
+if TYPE_CHECKING:
+    from frostline.models import Backbone, Chain
+    from frostline.study import Recipe
+
+__all__ = ["Networks"]
+
+KEPT = 2
+"""Backbones held in memory at once; trajectories of one backbone follow one another, so more would seldom be used."""
+
+
+class Networks:
+    """Builds the network of a recipe, with the weights of its backbone loaded at most once in a row."""
+
+    def __init__(self, n_classes: int) -> None:
+        self._n_classes = n_classes
+        self._backbones: OrderedDict[tuple[str, str, int], Backbone] = OrderedDict()
+
+    def backbone(self, backbone: str, weights: str, image_size: int) -> Backbone:
+        """Return a backbone with its weights; WeightsError when they are missing or another network's."""
+        key = (backbone, weights, image_size)
+        if key not in self._backbones:
+            self._backbones[key] = load_backbone(backbone, weights, image_size)
+            while len(self._backbones) > KEPT:
+                self._backbones.popitem(last=False)
+        self._backbones.move_to_end(key)
+        return self._backbones[key]
+
+    def of(self, recipe: Recipe) -> Backbone:
+        """Return the backbone of a recipe."""
+        return self.backbone(recipe.backbone, recipe.weights, recipe.image_size)
+
+    def chain(self, recipe: Recipe) -> Chain:
+        """Return a new network with the recipe's head for the study's classes."""
+        return build_chain(self.of(recipe), self._n_classes, recipe.head, recipe.seed)

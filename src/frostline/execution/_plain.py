@@ -1,0 +1,80 @@
+"""Runs each arm alone by the plain loop, and stores its numbers as those of a trajectory of its own."""
+
+from __future__ import annotations
+
+from dataclasses import astuple
+from typing import TYPE_CHECKING
+
+import torch
+
+from frostline.data import load_images, normalise
+from frostline.execution._artifacts import save_arm
+from frostline.execution._rows import view_of_epoch
+from frostline.execution.events import ArmProgress, EpochFinished, StepProgress, TrajectoryEnded
+from frostline.ledger import EpochRow
+from frostline.training import train_plain
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from frostline.execution._context import Context
+    from frostline.study import Arm
+
+__all__ = ["run_plain"]
+
+
+def run_plain(context: Context, arm: Arm) -> None:
+    """Train one arm from its first epoch to its last; an arm that was interrupted begins anew."""
+    ledger, run, recipe, dataset = context.ledger, context.run, arm.recipe, context.dataset
+    trajectory = recipe.key()[:8]
+    status = ledger.trajectory_status(run, trajectory)
+    if status in ("complete", "diverged"):
+        for row in ledger.epochs(run, trajectory):
+            _tell(context, arm, row, replayed=True)
+        context.emit(TrajectoryEnded(trajectory, status))
+        return
+    ledger.drop_epochs_after(run, trajectory, 0)
+    ledger.record_trajectory(run, trajectory, "running")
+    preprocessing = context.networks.of(recipe).preprocessing
+
+    def train_images(positions: NDArray[np.int64], epoch: int) -> torch.Tensor:
+        images = load_images(dataset, dataset.train, positions, preprocessing, view_of_epoch(recipe, epoch))
+        return normalise(torch.from_numpy(images), preprocessing)
+
+    def val_images(positions: NDArray[np.int64]) -> torch.Tensor:
+        return normalise(torch.from_numpy(load_images(dataset, dataset.val, positions, preprocessing)), preprocessing)
+
+    chain = context.networks.chain(recipe)
+    epochs = train_plain(
+        chain,
+        recipe,
+        train_images,
+        dataset.train.labels,
+        val_images,
+        dataset.val.labels,
+        dataset.classes,
+        context.device,
+        lambda epoch, step, n: context.emit(StepProgress(trajectory, epoch, recipe.total_epochs, step, n)),
+    )
+    for epoch in epochs:
+        # The whole network is stored: by this loop's lights there is no telling which part changed.
+        if epoch.logits is not None and epoch.epoch == recipe.total_epochs:
+            save_arm(context, arm.name, chain.model.state_dict(), epoch.logits)
+        row = EpochRow(epoch.epoch, epoch.train_loss, epoch.val_loss, epoch.val_accuracy, epoch.seconds)
+        ledger.record_epoch(run, trajectory, *astuple(row))
+        _tell(context, arm, row, replayed=False)
+    diverged = epoch.logits is None
+    message = f"training diverged in epoch {epoch.epoch} (loss {epoch.train_loss:.4g})" if diverged else None
+    ledger.record_trajectory(run, trajectory, "diverged" if diverged else "complete", message)
+    context.emit(TrajectoryEnded(trajectory, "diverged" if diverged else "complete", message))
+
+
+def _tell(context: Context, arm: Arm, row: EpochRow, *, replayed: bool) -> None:
+    progress = (ArmProgress(arm.name, row.epoch, arm.recipe.total_epochs),)
+    trajectory = arm.recipe.key()[:8]
+    context.emit(
+        EpochFinished(
+            trajectory, progress, row.train_loss, row.val_loss, row.val_accuracy, row.seconds, replayed=replayed
+        )
+    )

@@ -1,0 +1,87 @@
+"""From a study to its plan: images counted, networks described, this machine measured where it hasn't been."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from frostline.data import load_dataset
+from frostline.execution._calibration import known_rates, measure_rates
+from frostline.execution.events import Notice
+from frostline.models.facts import backbone_facts
+from frostline.plan import CostModel, build_plan
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from frostline.data import Dataset
+    from frostline.execution.events import Listener
+    from frostline.models.facts import BackboneFacts
+    from frostline.plan import Plan
+    from frostline.study import Arm, Recipe, Study
+
+__all__ = ["Prepared", "plan_study", "prepare"]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A study ready to be planned: its arms, images, and the cost model of each backbone at each image size."""
+
+    study: Study
+    arms: tuple[Arm, ...]
+    dataset: Dataset
+    costs: Mapping[tuple[str, int], CostModel]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Images by split."""
+        return {split.name: len(split) for split in self.dataset.splits}
+
+    def plan(self, decided: Mapping[str, str] | None = None, measured: Mapping[str, float] | None = None) -> Plan:
+        """Return the plan; see build_plan for what an earlier plan decided and what a run measured."""
+        return build_plan(
+            self.study.name, self.arms, self.counts, len(self.dataset.classes), self.costs_of, decided, measured
+        )
+
+    def costs_of(self, recipe: Recipe) -> CostModel:
+        """Return the cost model of a recipe's backbone at its image size."""
+        return self.costs[recipe.backbone, recipe.image_size]
+
+
+def prepare(study: Study, listener: Listener | None = None) -> Prepared:
+    """Read what planning needs: the images' labels, the networks' stages, and this machine's rates.
+
+    Facts and rates are remembered in the user's cache directory; where they are, torch is not loaded.
+
+    Raises:
+        StudyError, DataError, ModelError: the study asks for what isn't there.
+    """
+    arms = study.expand()
+    dataset = load_dataset(study.data)
+    known: dict[tuple[str, int], BackboneFacts] = {}
+    needed: dict[tuple[str, int], set[str]] = {}
+    for arm in arms:
+        recipe = arm.recipe
+        facts = backbone_facts(recipe.backbone, recipe.image_size, recipe.weights)
+        key = (recipe.backbone, recipe.image_size)
+        known[key] = facts
+        needed.setdefault(key, set()).update(facts.resolve(phase.train_from).name for phase in recipe.phases)
+    costs = {}
+    for key, facts in known.items():
+        cuts = needed[key]
+        rates = known_rates(facts, cuts)
+        if rates is None:
+            if listener is not None:
+                listener(Notice(f"measuring {facts.backbone} at {facts.image_size} pixels on this machine, once"))
+            rates = measure_rates(facts, cuts)
+        costs[key] = CostModel(facts, rates)
+    return Prepared(study, arms, dataset, costs)
+
+
+def plan_study(study: Study, listener: Listener | None = None) -> Plan:
+    """Return what a study would share, train and cost; measures this machine first where it hasn't been.
+
+    Raises:
+        StudyError, DataError, ModelError: the study asks for what isn't there.
+    """
+    return prepare(study, listener).plan()

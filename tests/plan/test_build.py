@@ -1,0 +1,232 @@
+"""What is shared, what isn't, and what the sharing is predicted to save; with made-up networks, without torch."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from frostline.models.facts import BackboneFacts, CutFacts, StageFacts
+from frostline.plan import CostModel, Plan, Rates, build_plan
+from frostline.study import Arm, Recipe
+
+COUNTS = {"train": 1000, "val": 200, "test": 200}
+
+
+def facts(*, cuttable: bool = True) -> BackboneFacts:
+    """Return a network of three stages; the last is half of the work."""
+    names = [("input", 0, 0, 3072), ("early", 100, 10, 40_000), ("late", 500, 100, 8_000), ("head", 1000, 1000, 400)]
+    cuts = tuple(CutFacts(n, (n,), ((b // 4,),), b, f * 10**6, p, n) for n, f, p, b in names)
+    stages = tuple(StageFacts(n, n, 2, 10, 10) for n, *_ in names[1:])
+    return BackboneFacts(
+        "net", 32, stages, cuts, (), "fc", 100, 1010, 1000, 10**9, (0.5,) * 3, (0.5,) * 3, "bilinear", cuttable,
+        None if cuttable else "its layers depend on its input",
+    )  # fmt: skip
+
+
+def rates(**changes: Any) -> Rates:
+    """Return rates at which a whole image takes 10 ms forward and 30 ms to train."""
+    given: dict[str, Any] = {
+        "flops": (0.0, 1e8, 5e8, 1e9),
+        "forward": (10e-3, 9e-3, 5e-3, 1e-6),
+        "train": (30e-3, 27e-3, 15e-3, 1e-5),
+        "prefix": 5e-3,
+        "decode": 1e-4,
+        "step": 1e-4,
+        "engine": "openvino",
+    }
+    return Rates(**{**given, **changes})
+
+
+def plan(*recipes: dict[str, Any], network: BackboneFacts | None = None, **changes: Any) -> Plan:
+    arms = [Arm(name=f"arm{i}", recipe=Recipe(backbone="net", image_size=32, **r)) for i, r in enumerate(recipes)]
+    costs = CostModel(network or facts(), rates(**changes))
+    return build_plan("study", arms, COUNTS, 10, lambda recipe: costs)
+
+
+def head(epochs: int, **more: Any) -> dict[str, Any]:
+    return {"train_from": "head", "epochs": epochs, **more}
+
+
+def test_epochs_of_one_recipe_are_one_trajectory() -> None:
+    made = plan(head(2), head(5), head(3))
+    assert len(made.trajectories) == 1
+    (trajectory,) = made.trajectories
+    assert (trajectory.epochs, trajectory.keep_epochs) == (5, (2, 3, 5))
+    assert trajectory.serves == ("arm0", "arm1", "arm2")
+    assert (made.totals.trained_epochs, made.totals.asked_epochs) == (5, 10)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": 1},
+        {"batch_size": 32},
+        {"optimizer": {"name": "adam", "lr": 0.1}},
+        {"schedule": "step"},
+        {"label_smoothing": 0.1},
+        {"class_weights": "balanced"},
+        {"head": {"hidden": [8]}},
+        {"tail_norm": "stored"},
+        {"frozen_norm": "batch"},
+        {"augmentation": "flip"},
+        {"activations": "float16"},
+        {"train_from": "late"},
+    ],
+)
+def test_what_decides_the_numbers_is_not_shared(change: dict[str, Any]) -> None:
+    assert len(plan(head(2), {**head(2), **change}).trajectories) == 2
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "one-cycle"])
+def test_a_schedule_with_a_horizon_is_planned_alone_and_says_so(schedule: str) -> None:
+    made = plan(head(2, schedule=schedule), head(3, schedule=schedule))
+    assert len(made.trajectories) == 2
+    assert all(any("depends on the horizon" in note for note in arm.notes) for arm in made.arms)
+
+
+@pytest.mark.parametrize("schedule", ["constant", "step"])
+def test_a_schedule_without_a_horizon_is_shared(schedule: str) -> None:
+    assert len(plan(head(2, schedule=schedule), head(3, schedule=schedule)).trajectories) == 1
+
+
+def test_arms_that_begin_with_the_same_phase_share_it() -> None:
+    first = {"train_from": "head", "epochs": 1}
+    made = plan(
+        {"phases": [first, {"train_from": "late", "epochs": 2}]},
+        {"phases": [first, {"train_from": "late", "epochs": 4}]},
+        {"phases": [first, {"train_from": "early", "epochs": 2}]},
+        head(3),
+    )
+    assert [(t.train_from, t.epochs, t.first_epoch) for t in made.trajectories] == [
+        ("head", 3, 0),
+        ("late", 4, 1),
+        ("early", 2, 1),
+    ]
+    root = made.trajectories[0]
+    assert root.keep_epochs == (1, 3)
+    assert all(t.parent == root.id and t.parent_epochs == 1 for t in made.trajectories[1:])
+    assert made.arms[1].path == ((root.id, 1), (made.trajectories[1].id, 4))
+
+
+def test_a_branch_depends_on_where_it_leaves() -> None:
+    later = {"train_from": "late", "epochs": 2}
+    made = plan(*({"phases": [{"train_from": "head", "epochs": n}, later]} for n in (1, 2)))
+    assert [t.parent_epochs for t in made.trajectories if t.parent] == [1, 2]
+
+
+def test_refreezing_does_not_use_activations_of_the_pretrained_network() -> None:
+    made = plan({"phases": [{"train_from": "late", "epochs": 1}, {"train_from": "head", "epochs": 1}]})
+    assert [(t.train_from, t.cut) for t in made.trajectories] == [("late", "late"), ("head", "late")]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "why"),
+    [
+        (head(2, frozen_norm="batch"), "batch's statistics"),
+        (head(2, augmentation="flip", views="fresh"), "fresh in each epoch"),
+        ({"train_from": "all", "epochs": 1}, "nothing is frozen"),
+    ],
+)
+def test_what_may_never_be_cached(recipe: dict[str, Any], why: str) -> None:
+    made = plan(recipe)
+    (trajectory,) = made.trajectories
+    assert (trajectory.mode, trajectory.cut) == ("recomputed", "input")
+    assert why in trajectory.why
+    assert any(why in note for note in made.arms[0].notes)
+    assert made.passes == ()
+
+
+def test_a_network_that_cannot_be_cut_is_trained_uncut_and_says_so() -> None:
+    made = plan(head(2), network=facts(cuttable=False))
+    assert made.trajectories[0].mode == "uncut"
+    assert "its layers depend on its input" in made.trajectories[0].why
+
+
+def test_stored_views_are_cached_as_often_as_there_are_views() -> None:
+    made = plan(head(8, augmentation="crop-flip", views=4, seed=3))
+    train, val = sorted(made.passes, key=lambda p: -p.views)
+    assert (train.views, train.view_seed, train.splits) == (4, 3, {"train": 1000})
+    assert (val.views, val.view_seed, val.splits) == (1, None, {"val": 200})
+    assert train.bytes == 4 * 1000 * 400
+
+
+def test_one_pass_serves_every_cut() -> None:
+    made = plan(head(5), {"train_from": "late", "epochs": 5}, head(5, seed=1))
+    (only,) = made.passes
+    assert (only.cuts, only.splits, only.arms) == (("late", "head"), {"train": 1000, "val": 200}, 3)
+    assert only.bytes == 1200 * (8_000 + 400)
+
+
+def test_float16_halves_the_bytes() -> None:
+    assert plan(head(2, activations="float16")).totals.bytes * 2 == plan(head(2)).totals.bytes
+
+
+@pytest.mark.parametrize(("epochs", "mode"), [(1, "recomputed"), (40, "cached")])
+def test_the_cheaper_of_stored_and_recomputed_is_chosen(epochs: int, mode: str) -> None:
+    # A prefix engine so slow that one epoch of recomputing beats a pass, and forty don't.
+    assert plan(head(epochs), prefix=40e-3).trajectories[0].mode == mode
+
+
+def test_adding_an_arm_that_differs_only_in_epochs_costs_nothing() -> None:
+    alone, company = plan(head(5)), plan(head(5), head(2), head(3))
+    assert company.totals.seconds == alone.totals.seconds
+    assert [arm.marginal_seconds for arm in company.arms[1:]] == [0, 0]
+    assert company.arms[0].alone_seconds == pytest.approx(alone.totals.seconds)
+
+
+def test_marginal_and_alone_costs_by_hand() -> None:
+    costs = CostModel(facts(), rates())
+    made = plan(head(5), {"train_from": "late", "epochs": 5})
+    late, last = costs.facts.cuts[2:]
+    epoch = costs.epoch_seconds(last, last, 1000, 200, 64)
+    to_late = costs.pass_seconds(late, 1200, 1200 * 8_000)
+    to_both = costs.pass_seconds(last, 1200, 1200 * 8_400)
+    assert made.arms[0].marginal_seconds == pytest.approx(5 * epoch + to_both - to_late)
+    assert made.arms[0].alone_seconds == pytest.approx(5 * epoch + costs.pass_seconds(last, 1200, 1200 * 400))
+    assert made.totals.seconds == pytest.approx(
+        sum(p.seconds for p in made.passes) + sum(t.seconds for t in made.trajectories)
+    )
+
+
+def test_ids_do_not_depend_on_company_or_order() -> None:
+    recipes = [head(2), {"train_from": "late", "epochs": 3}, head(4, seed=1)]
+    alone = {plan(r).trajectories[0].id for r in recipes}
+    assert alone == {t.id for t in plan(*recipes).trajectories} == {t.id for t in plan(*reversed(recipes)).trajectories}
+
+
+def test_a_resumed_plan_keeps_what_was_decided() -> None:
+    recipe = Recipe(backbone="net", image_size=32, train_from="head", epochs=2)
+    arms, costs = [Arm(name="a", recipe=recipe)], CostModel(facts(), rates())
+    (first,) = build_plan("s", arms, COUNTS, 10, lambda r: costs).trajectories
+    assert first.cut == "head"
+    (again,) = build_plan("s", arms, COUNTS, 10, lambda r: costs, decided={first.id: "input"}).trajectories
+    assert (again.id, again.mode, again.cut) == (first.id, "recomputed", "input")
+
+
+def test_measured_seconds_replace_predictions() -> None:
+    recipe = Recipe(backbone="net", image_size=32, train_from="head", epochs=2)
+    arms, costs = [Arm(name="a", recipe=recipe)], CostModel(facts(), rates())
+    made = build_plan("s", arms, COUNTS, 10, lambda r: costs)
+    measured = {made.trajectories[0].id: 10.0, made.passes[0].name: 7.0}
+    again = build_plan("s", arms, COUNTS, 10, lambda r: costs, measured=measured)
+    assert again.arms[0].alone_seconds == pytest.approx(2 * 10 + 7)
+
+
+def test_trained_parameters_count_the_new_head() -> None:
+    assert plan(head(1)).trajectories[0].trained_parameters == 101 * 10
+    assert plan(head(1, head={"hidden": [20]})).trajectories[0].trained_parameters == 101 * 20 + 21 * 10
+    assert plan({"train_from": "late", "epochs": 9}).trajectories[0].trained_parameters == 900 + 101 * 10
+
+
+def test_the_plan_is_plain_data() -> None:
+    made = plan(head(2), head(3))
+    assert json.loads(json.dumps(made.to_json()))["n_arms"] == 2
+
+
+def test_no_torch_is_loaded() -> None:
+    code = "import sys, frostline, frostline.plan, frostline.study; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
