@@ -19,7 +19,8 @@ class Complaint(NamedTuple):
 
     location: KeyPath
     message: str
-    others: tuple[str, ...]
+    others: tuple[str, ...] = ()
+    at_key: bool = False
 
 
 def complaints(error: ValidationError, model: type[BaseModel]) -> list[Complaint]:
@@ -59,15 +60,15 @@ def _complaint(details: ErrorDetails, model: type[BaseModel]) -> Complaint:
     if kind == "combination":
         return Complaint((*location, context["key"]), context["message"], tuple(context["others"]))
     if kind == "value":
-        return Complaint(location, context["message"], ())
+        return Complaint(location, context["message"])
     if kind == "extra_forbidden":
-        return Complaint(location, unknown_key(str(location[-1]), _keys(model, location[:-1])), ())
+        return Complaint(location, unknown_key(str(location[-1]), _keys(model, location[:-1])), at_key=True)
     if kind == "literal_error":
         choices = _choices(context["expected"])
         given = details["input"]
         near = closest(given, choices) if isinstance(given, str) else ""
-        return Complaint(location, "must be " + _either([f'"{choice}"' for choice in choices]) + near, ())
-    return Complaint(location, _MESSAGES.get(kind, "{msg}").format(**context, msg=details["msg"]), ())
+        return Complaint(location, "must be " + _either([f'"{choice}"' for choice in choices]) + near)
+    return Complaint(location, _MESSAGES.get(kind, "{msg}").format(**context, msg=details["msg"]))
 
 
 _MESSAGES = {

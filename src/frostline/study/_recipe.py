@@ -39,7 +39,7 @@ _WEIGHT_DECAY = {"sgd": 0.0, "adam": 0.0, "adamw": 0.01}
 class Optimizer(Settings):
     """An optimizer of torch and its settings; a plain name is short for it.
 
-    ``weight_decay`` left out (or None) is torch's default for that optimizer. ``stage_decay`` gives a stage the
+    ``weight_decay`` left out is torch's default for that optimizer. ``stage_decay`` gives a stage the
     learning rate ``lr * stage_decay ** n``, n stages before the head (Howard & Ruder 2018, arXiv:1801.06146,
     section 3.2).
     """
@@ -56,7 +56,7 @@ class Optimizer(Settings):
     def _fill(cls, given: object) -> object:
         if isinstance(given, str):
             given = {"name": given}
-        if isinstance(given, dict) and given.get("weight_decay") is None:
+        if isinstance(given, dict) and "weight_decay" not in given:
             name = given.get("name", "adam")
             return {**given, "weight_decay": _WEIGHT_DECAY.get(name, 0.0) if isinstance(name, str) else 0.0}
         return given

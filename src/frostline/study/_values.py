@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Amount",
+    "ArmName",
     "ClassWeights",
     "Count",
     "Flag",
@@ -23,6 +24,7 @@ __all__ = [
     "NonNegative",
     "Positive",
     "Seed",
+    "StudyName",
     "Text",
     "Unit",
     "Views",
@@ -37,6 +39,7 @@ Item = TypeVar("Item")
 
 LARGEST_INTEGER = 2**63 - 1  # what TOML, SQLite and NumPy hold
 MOST_VIEWS = 1000
+LONGEST_NAME = 100
 
 
 def rejection(message: str) -> PydanticCustomError:
@@ -110,6 +113,18 @@ def _printable(value: str) -> str:
     return value
 
 
+def _short(value: str) -> str:
+    if len(value) > LONGEST_NAME:
+        raise rejection(f"must have at most {LONGEST_NAME} characters")
+    return value
+
+
+def _file_name(value: str) -> str:
+    if value.startswith(".") or any(character in '/\\:*?"<>|' for character in value):
+        raise rejection('names files, so it must not start with a dot or hold any of / \\ : * ? " < > |')
+    return value
+
+
 def _word(value: str) -> str:
     if any(character.isspace() for character in value):
         raise rejection("must not hold spaces")
@@ -147,7 +162,11 @@ Unit = Annotated[float, BeforeValidator(_number), Field(gt=0, le=1)]
 
 Text = Annotated[str, BeforeValidator(_text), AfterValidator(_printable)]
 
-Word = Annotated[str, BeforeValidator(_text), AfterValidator(_printable), AfterValidator(_word)]
+ArmName = Annotated[Text, AfterValidator(_short)]
+
+StudyName = Annotated[ArmName, AfterValidator(_file_name)]
+
+Word = Annotated[Text, AfterValidator(_word)]
 """Text without spaces: the name of a backbone or of a place in it."""
 
 Amount = Annotated[int | float, BeforeValidator(_amount)]

@@ -1,0 +1,101 @@
+"""A study: images, and the arms that are trained on them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import BaseModel, PrivateAttr
+
+from frostline.errors import StudyError
+from frostline.study._arm import Arm
+from frostline.study._check import Checked, check_values
+from frostline.study._data import Data  # noqa: TC001 - pydantic reads it
+from frostline.study._emit import emit_study
+from frostline.study._problem import Problem, format_key
+from frostline.study._settings import Settings
+from frostline.study._toml import DEEPEST, is_too_deep
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["Study"]
+
+
+class Study(Settings):
+    """Images, and the arms to train on them, as they were asked: ``defaults`` and ``arms`` may hold grids.
+
+    In Python as in a study file: ``Study(data=Data(source="digits"), arms=[{"train_from": ["head", "all"]}])``. Tables
+    may be dictionaries or the models themselves. Raises StudyError with every problem there is.
+    """
+
+    name: str
+    data: Data
+    defaults: dict[str, Any]
+    arms: list[dict[str, Any]]
+    _expanded: tuple[Arm, ...] = PrivateAttr(default=())
+
+    def __init__(
+        self,
+        *,
+        data: Data | Mapping[str, Any],
+        arms: Sequence[Mapping[str, Any] | BaseModel],
+        defaults: Mapping[str, Any] | None = None,
+        name: str = "study",
+    ) -> None:
+        given = {"name": name, "data": data, "defaults": {} if defaults is None else defaults, "arms": arms}
+        values = _plain(given, DEEPEST)
+        if is_too_deep(values):
+            problem = Problem(None, None, None, "", f"tables or lists are nested more than {DEEPEST} deep")
+            raise StudyError(str(problem), [problem])
+        checked = check_values(values)
+        if checked.findings:
+            problems = [Problem(None, None, None, format_key(f.path), f.message, f.given) for f in checked.findings]
+            raise StudyError("\n".join(str(problem) for problem in problems), problems)
+        super().__init__(**values)
+        self._expanded = tuple(checked.arms.values())
+
+    @classmethod
+    def from_checked(cls, values: Mapping[str, Any], checked: Checked) -> Self:
+        """Return the study of values that were checked already and have nothing wrong with them."""
+        study = cls.model_construct(
+            name=values["name"], data=checked.data, defaults=values.get("defaults", {}), arms=values["arms"]
+        )
+        study._expanded = tuple(checked.arms.values())
+        return study
+
+    def expand(self) -> tuple[Arm, ...]:
+        """Return the arms, at least one: grids in the order they are written, seeds varying fastest.
+
+        Arms that ask for the same thing are one arm, where it is first asked for.
+        """
+        return self._expanded
+
+    @property
+    def digest(self) -> str:
+        """The hex digest of the data and the arms: equal for studies that ask for the same, whatever their names."""
+        arms = [[arm.name, arm.recipe.key()] for arm in self._expanded]
+        text = json.dumps({"data": self.data.model_dump(mode="json"), "arms": arms}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def to_toml(self) -> str:
+        """Return the study as the text of a study file, with its overrides in it: reading it gives an equal study."""
+        data = {"source": self.data.source, **self.data.model_dump(exclude_defaults=True)}
+        return emit_study(self.name, data, self.defaults, self.arms)
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+
+def _plain(value: Any, depth: int) -> Any:
+    """Return a value with models and tuples in it as a study file would have them, copied; beyond a depth, as it is."""
+    if isinstance(value, BaseModel):
+        if isinstance(value, Arm):
+            return {"name": value.name, **_plain(value.recipe, depth)}
+        return _plain(value.model_dump(exclude_unset=True, exclude_none=True), depth)
+    if depth and isinstance(value, dict):
+        return {str(key): _plain(item, depth - 1) for key, item in value.items()}
+    if depth and isinstance(value, list | tuple):
+        return [_plain(item, depth - 1) for item in value]
+    return value
