@@ -42,8 +42,7 @@ def measure_rates(facts: BackboneFacts, cuts: Iterable[str]) -> Rates:
     Timings take a warm-up and the faster of two repeats, on random images and random weights: speed doesn't depend on
     the values.
     """
-    import torch
-
+    from frostline.data import Preprocessing, normalise
     from frostline.features import engine_seconds
     from frostline.models import build_chain, load_backbone
     from frostline.study import Head
@@ -51,9 +50,14 @@ def measure_rates(facts: BackboneFacts, cuts: Iterable[str]) -> Rates:
     chain = build_chain(load_backbone(facts.backbone, "none", facts.image_size), 10, Head(), 0)
     names = _measured_cuts(facts, cuts)
     forward, train = zip(*(_tail_seconds(chain, facts, name) for name in names), strict=True)
-    images = torch.rand(BATCH, 3, facts.image_size, facts.image_size)
     if facts.cuttable:
-        engine, prefix = engine_seconds(chain.prefix(["head"]), images)
+        preprocessing = Preprocessing(facts.image_size, facts.interpolation, facts.mean, facts.std)
+        engine, prefix = engine_seconds(
+            chain.prefix(["head"]),
+            lambda images: normalise(images, preprocessing),
+            facts.resolve("head").shapes,
+            facts.image_size,
+        )
     else:
         engine, prefix = "torch", forward[0]
     rates = Rates(
