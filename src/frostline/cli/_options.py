@@ -16,7 +16,7 @@ __all__ = [
 ]
 
 StudyArgument = Annotated[
-    str, typer.Argument(help="A study file (.toml), or a built-in study: starter, cifar10-exercise.")
+    str, typer.Argument(metavar="STUDY", help="A study file (.toml), or a built-in study: starter, cifar10-exercise.")
 ]
 SetOption = Annotated[
     list[str] | None,

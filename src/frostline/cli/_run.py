@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from frostline.cli._options import SetOption, StudyArgument, WorkspaceOption, choose_workspace, print_json
+from frostline.errors import FrostlineError
 
 if TYPE_CHECKING:
-    from frostline.cli._listener import RunListener
     from frostline.ledger import RunRecord
 
 __all__ = ["run"]
@@ -30,8 +30,12 @@ def run(
         bool, typer.Option("--plain", help="Train each arm alone and uncut by a plain loop: slow, and the reference.")
     ] = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with this study's latest run that was interrupted.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--resume/--no-resume",
+            help="Go on with an interrupted run of this study, or begin anew.  [default: go on if there is one]",
+        ),
+    ] = None,
     workspace: WorkspaceOption = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     engine: Annotated[_Engine, typer.Option(help="What runs the frozen stages.")] = _Engine.auto,
@@ -42,7 +46,7 @@ def run(
     """Run a study: train its arms with their common work done once, store the results, and print them.
 
     In a terminal a display shows the time left; elsewhere every arm's every epoch is a line,
-    "ARM: Epoch 1/2, Loss: 0.8285023129885764". Ctrl-C stops within seconds; --resume goes on from there.
+    "ARM: Epoch 1/2, Loss: 0.8285023129885764". Ctrl-C stops within seconds; the same command, or --resume, goes on from there.
     """
     import frostline
     from frostline.cli._listener import make_listener
@@ -50,6 +54,7 @@ def run(
     place = choose_workspace(workspace)
     asked = frostline.load_study(study, overrides or ())
     listener = make_listener(place, lines_to=sys.stderr if as_json else sys.stdout)
+    again = _same_command(study, overrides, plain, workspace, device, engine.value, as_json)
     try:
         with listener:
             record = frostline.run(
@@ -62,17 +67,17 @@ def run(
                 listener=listener,
             )
     except KeyboardInterrupt as interruption:
-        _say_interrupted(listener, _same_command(study, overrides, plain, workspace, device, engine.value, as_json))
+        typer.echo(f"interrupted: {_how_to_go_on(listener.run, again)}", err=True)
         raise typer.Exit(130) from interruption
-    if record.status == "interrupted":
-        _say_interrupted(listener, _same_command(study, overrides, plain, workspace, device, engine.value, as_json))
-        raise typer.Exit(130)
+    except FrostlineError as error:
+        typer.echo(f"error: {error}", err=True)
+        if listener.run is not None:
+            typer.echo(_how_to_go_on(listener.run, again), err=True)
+        raise typer.Exit(1) from error
     if as_json:
         print_json(record.to_json())
     else:
         _draw(record)
-    if record.status == "failed":
-        raise typer.Exit(1)
 
 
 def _draw(record: "RunRecord") -> None:
@@ -85,12 +90,10 @@ def _draw(record: "RunRecord") -> None:
             report.draw(report.pivot_table(each), console)
 
 
-def _say_interrupted(listener: "RunListener", command: str) -> None:
-    what = "before the run began" if listener.run is None else f"{listener.run} is kept up to its last finished epoch"
-    then = "run it again" if listener.run is None else "go on"
-    typer.echo(
-        f"interrupted: {what}; to {then}: {command if listener.run else command.removesuffix(' --resume')}", err=True
-    )
+def _how_to_go_on(run: str | None, command: str) -> str:
+    if run is None:
+        return f"no run had begun; to begin: {command}"
+    return f"{run} is kept up to its last finished epoch; to go on: {command} --resume"
 
 
 def _same_command(
@@ -110,4 +113,4 @@ def _same_command(
     words += ["--device", device] if device != "auto" else []
     words += ["--engine", engine] if engine != "auto" else []
     words += ["--json"] if as_json else []
-    return shlex.join([*words, "--resume"])
+    return shlex.join(words)

@@ -22,7 +22,7 @@ class _Value(StrEnum):
 
 def show(
     run: Annotated[
-        str | None, typer.Argument(metavar="[RUN]", help="A run, or the beginning of its name.  [default: the latest]")
+        str | None, typer.Argument(metavar="RUN", help="A run, or the beginning of its name.  [default: the latest]")
     ] = None,
     pivot: Annotated[
         str | None,

@@ -10,7 +10,9 @@ __all__ = ["stages"]
 
 
 def stages(
-    backbone: Annotated[str, typer.Argument(help="A torchvision network, or timm:NAME for one of timm's.")],
+    backbone: Annotated[
+        str, typer.Argument(metavar="BACKBONE", help="A torchvision network, or timm:NAME for one of timm's.")
+    ],
     image_size: Annotated[int, typer.Option(min=1, metavar="PIXELS", help="Side of the images, in pixels.")] = 224,
     as_json: JsonOption = False,
 ) -> None:

@@ -20,7 +20,7 @@ class ArmLine(NamedTuple):
     """One arm as measured: E losses and accuracies by epoch (accuracies in [0, 1]), and seconds.
 
     ``alone_seconds`` are those of the feature passes and epochs it needs, ``marginal_seconds`` of those that no other
-    arm of the run needs.
+    arm of the run needs; where the run has recorded its arms' cost, they are read from there.
     """
 
     name: str
@@ -39,6 +39,7 @@ def arm_lines(record: RunRecord) -> tuple[ArmLine, ...]:
     """Return the arms of a run in the study's order, with what each cost."""
     pieces = {arm.name: _pieces(arm, record) for arm in record.arms}
     users = Counter(piece for each in pieces.values() for piece in each)
+    costs = record.cost.get("arms", {})
     return tuple(
         ArmLine(
             name=arm.name,
@@ -49,8 +50,10 @@ def arm_lines(record: RunRecord) -> tuple[ArmLine, ...]:
             val_losses=tuple(row.val_loss for row in arm.epochs),
             val_accuracies=tuple(row.val_accuracy for row in arm.epochs),
             test_accuracy=arm.test_accuracy,
-            alone_seconds=sum(pieces[arm.name].values()),
-            marginal_seconds=sum(seconds for piece, seconds in pieces[arm.name].items() if users[piece] == 1),
+            alone_seconds=costs.get(arm.name, {}).get("alone_seconds", sum(pieces[arm.name].values())),
+            marginal_seconds=costs.get(arm.name, {}).get(
+                "marginal_seconds", sum(s for piece, s in pieces[arm.name].items() if users[piece] == 1)
+            ),
         )
         for arm in record.arms
     )

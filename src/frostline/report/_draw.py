@@ -52,6 +52,14 @@ def draw(table: Table, console: Console) -> None:
         )
     for row in table.rows:
         drawn.add_row(*(Text(cell) for cell in row))
-    console.print(drawn)
+    console.print(Text(table.title, style="bold"), soft_wrap=True)
+    if console.is_terminal:
+        console.print(drawn)
+    else:
+        # Nobody searching or comparing a file wants the spaces that fill its lines up.
+        with console.capture() as captured:
+            console.print(drawn)
+        console.out("\n".join(line.rstrip() for line in captured.get().splitlines()).rstrip(), highlight=False)
     for note in table.notes:
-        console.print(Text(note))
+        console.print(Text(note), soft_wrap=not console.is_terminal)
+    console.print()
