@@ -1,0 +1,160 @@
+"""What runs a prefix: an engine is chosen, and believed only after it agrees with eager torch on real images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from frostline.errors import FeatureError
+from frostline.features._openvino import OpenVinoEngine
+from frostline.features._torch import TorchEngine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+__all__ = ["ENGINES", "Engine", "Prefix", "ReadyEngine", "choose_engine"]
+
+Images: TypeAlias = NDArray[np.uint8]
+Outputs: TypeAlias = tuple[NDArray[Any], ...]
+
+TOLERANCE = 1e-3
+"""Largest difference from eager torch, relative to the largest number of a tensor, that an engine may show."""
+
+
+class Engine(Protocol):
+    """Runs a module on batches of one fixed shape."""
+
+    @property
+    def identity(self) -> str:
+        """What must be the same for the same bits: engine, version and device."""
+
+    def run(self, batches: Iterable[Images]) -> Iterator[Outputs]:
+        """Yield the outputs, new arrays [B, ...], of each batch of images, uint8 [B, 3, H, W], in order."""
+
+
+ENGINES: dict[str, Callable[[nn.Module, torch.Tensor, str], Engine]] = {
+    "openvino": OpenVinoEngine,
+    "torch": TorchEngine,
+}
+"""How to build each engine: from a module, one batch of images and a device."""
+
+
+class Prefix(nn.Module):
+    """Images as they are stored, uint8 [B, 3, H, W], to the tensors wanted of a prefix."""
+
+    def __init__(
+        self, normalise: Callable[[torch.Tensor], torch.Tensor], prefix: nn.Module, wanted: Sequence[int]
+    ) -> None:
+        super().__init__()
+        self.normalise, self.prefix, self.wanted = normalise, prefix, tuple(wanted)
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return the wanted tensors."""
+        outputs = self.prefix(self.normalise(images))
+        return tuple(outputs[index] for index in self.wanted)
+
+
+@dataclass(frozen=True)
+class ReadyEngine:
+    """An engine that agreed with eager torch; ``sources[i]`` says which of its outputs is the i-th tensor wanted."""
+
+    engine: Engine
+    sources: tuple[int, ...]
+
+    def run(self, batches: Iterable[Images]) -> Iterator[Outputs]:
+        """Yield the tensors wanted of each batch of images, in order."""
+        for outputs in self.engine.run(batches):
+            yield tuple(outputs[source] for source in self.sources)
+
+
+def choose_engine(
+    names: Sequence[str],
+    device: str,
+    prefix: nn.Module,
+    normalise: Callable[[torch.Tensor], torch.Tensor],
+    wanted: Sequence[int],
+    shapes: Sequence[tuple[int, ...]],
+    *,
+    n_tensors: int,
+    images: Images,
+    notice: Callable[[str], None],
+) -> ReadyEngine:
+    """Return the first engine of a list that can run the prefix and agrees with eager torch on a batch of images.
+
+    Args:
+        names: engines in order of preference; eager torch on the CPU is tried last whether named or not.
+        device: ``cpu``, ``cuda`` or ``mps``, for the torch engine.
+        prefix: float32 images [B, 3, H, W] to a flat tuple of tensors [B, ...], in eval mode.
+        normalise: uint8 images to float32 ones.
+        wanted: which of the prefix's tensors to compute, in order.
+        shapes: what each of these must be, without the batch.
+        n_tensors: how many tensors the prefix must return.
+        images: uint8 [B, 3, H, W].
+        notice: told why an engine was passed over.
+
+    Raises:
+        FeatureError: the prefix returns other tensors than ``shapes`` says.
+    """
+    batch = torch.from_numpy(images)
+    with torch.inference_mode():
+        tensors = prefix(normalise(batch))
+    if len(tensors) != n_tensors:
+        raise FeatureError(f"the prefix gives {len(tensors)} tensors, expected {n_tensors}")
+    expected = [tensors[index] for index in wanted]
+    _check_shapes(expected, shapes, len(images))
+    # A tensor that crosses several cuts is computed and fetched once; OpenVINO refuses to convert repeated outputs.
+    first = {id(tensor): index for index, tensor in reversed(list(enumerate(expected)))}
+    distinct = sorted(first.values())
+    sources = tuple(distinct.index(first[id(tensor)]) for tensor in expected)
+    module = Prefix(normalise, prefix, [wanted[index] for index in distinct])
+    reference = [expected[index].numpy() for index in distinct]
+    for name in names:
+        if name == "torch" and device == "cpu":
+            break
+        try:
+            engine = ENGINES[name](module, batch, device)
+            outputs = next(iter(engine.run([images])))
+        except Exception as error:  # whatever a converter trips over, eager torch can still do the work
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            notice(f"engine {name} can't run this network ({reason}): eager torch on the CPU does, more slowly")
+            continue
+        difference = largest_difference(outputs, reference)
+        if difference <= TOLERANCE:
+            return ReadyEngine(engine, sources)
+        notice(
+            f"engine {name} differs from eager torch by {difference:.1e} relative on the first batch, more than "
+            f"{TOLERANCE:.0e}: rejected, eager torch on the CPU is used, more slowly"
+        )
+    return ReadyEngine(ENGINES["torch"](module, batch, "cpu"), sources)
+
+
+def _check_shapes(tensors: Sequence[torch.Tensor], shapes: Sequence[tuple[int, ...]], batch_size: int) -> None:
+    found = [tuple(tensor.shape) for tensor in tensors]
+    if found != [(batch_size, *shape) for shape in shapes]:
+        raise FeatureError(
+            f"the prefix gives tensors of shapes {found} for a batch of {batch_size}, expected one row each of "
+            f"{[tuple(shape) for shape in shapes]}"
+        )
+    kinds = {tensor.dtype for tensor in tensors} - {torch.float32}
+    if kinds:
+        raise FeatureError(f"the prefix gives tensors of {', '.join(sorted(map(str, kinds)))}; only float32 is stored")
+
+
+def largest_difference(outputs: Sequence[NDArray[Any]], reference: Sequence[NDArray[Any]]) -> float:
+    """Return the largest difference relative to the largest number of each tensor; infinite for other shapes or NaN."""
+    largest = 0.0
+    for ours, theirs in zip(outputs, reference, strict=True):
+        if ours.shape != theirs.shape or ours.dtype != theirs.dtype:
+            return float("inf")
+        finite = np.isfinite(theirs)
+        if not np.array_equal(np.isfinite(ours), finite):
+            return float("inf")
+        scale = float(np.abs(theirs[finite]).max(initial=0.0))
+        difference = float(np.abs(ours[finite] - theirs[finite]).max(initial=0.0))
+        largest = max(largest, difference / max(scale, float(np.finfo(np.float32).tiny)))
+    return largest
