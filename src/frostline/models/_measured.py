@@ -1,0 +1,110 @@
+"""The facts of a backbone, measured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from frostline.errors import ModelError
+from frostline.models._classifier import first_linear, isolate_classifier
+from frostline.models._layout import Cut, Layout, lay_out
+from frostline.models._sources import find_source
+from frostline.models.facts import BackboneFacts, CutFacts, StageFacts
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from frostline.models._sources import Source
+
+__all__ = ["facts_of_layout", "measure_backbone"]
+
+
+def measure_backbone(backbone: str, image_size: int, any_size: bool = False) -> BackboneFacts:
+    """Return the facts of a backbone, built without weights and, where its code allows it, without numbers.
+
+    Raises:
+        ModelError: the backbone is unknown, has no linear classifier, or doesn't take images of that size.
+    """
+    source = find_source(backbone, image_size, any_size)
+    try:
+        with torch.device("meta"):
+            module = source.build(False)
+    except ModelError:
+        raise
+    except Exception:  # code that computes with numbers while it builds; then they are needed
+        module = source.build_random()
+    module.eval()
+    head_path = isolate_classifier(module, backbone)
+    return facts_of_layout(source, module, describe_layout(module, backbone, head_path, image_size))
+
+
+def describe_layout(module: nn.Module, backbone: str, head_path: str, image_size: int) -> Layout:
+    """Return a network's layout, with the backbone's name in what is raised.
+
+    Raises:
+        ModelError: the network can't be used on images of that size.
+    """
+    try:
+        return lay_out(module, head_path, image_size)
+    except ModelError as error:
+        raise ModelError(f"backbone {backbone}: {error}") from error
+
+
+def facts_of_layout(source: Source, module: nn.Module, layout: Layout) -> BackboneFacts:
+    """Return a layout's facts as plain data."""
+    sizes = {name: p.numel() for name, p in module.named_parameters()}
+    head = sum(p.numel() for p in module.get_submodule(layout.head_path).parameters())
+
+    def cut_facts(cut: Cut) -> CutFacts:
+        shapes = cut.crossing.shapes if cut.crossing else ()
+        values = sum(torch.Size(shape).numel() for shape in shapes)
+        size = 1 if cut.name == "input" else 4
+        before = frozenset[str]().union(*(step.parameters for step in layout.steps[: cut.position]))
+        return CutFacts(
+            name=cut.name,
+            paths=cut.paths,
+            shapes=shapes,
+            row_bytes=values * size,
+            flops_before=sum(step.flops for step in layout.steps[: cut.position]),
+            parameters_before=sum(sizes[name] for name in before),
+            stage=layout.stages[layout.stage_index(cut.position)].name,
+        )
+
+    cuts = tuple(cut_facts(cut) for cut in layout.cuts)
+    by_position = {cut.position: cut.name for cut in layout.cuts}
+    ends = [stage.position for stage in layout.stages[1:]] + [len(layout.steps)]
+    stages = []
+    seen: set[str] = set()
+    for stage, end in zip(layout.stages, ends, strict=True):
+        steps = layout.steps[stage.position : end]
+        names = frozenset[str]().union(*(step.parameters for step in steps)) - seen
+        seen |= names
+        owners = {name.rpartition(".")[0] for name in names}
+        stages.append(
+            StageFacts(
+                name=stage.name,
+                cut=by_position[stage.position],
+                layers=sum(1 for owner in owners if owner),
+                parameters=sum(sizes[name] for name in names),
+                flops=sum(step.flops for step in steps),
+            )
+        )
+    total = sum(sizes.values())
+    return BackboneFacts(
+        backbone=source.backbone,
+        image_size=layout.image_size,
+        stages=tuple(stages),
+        cuts=cuts,
+        refused=layout.refused,
+        head_path=layout.head_path,
+        head_features=first_linear(module.get_submodule(layout.head_path)).in_features,
+        parameters=total,
+        parameters_without_head=total - head,
+        flops=sum(step.flops for step in layout.steps),
+        mean=source.mean,
+        std=source.std,
+        interpolation=source.interpolation,
+        cuttable=layout.graph is not None,
+        why_not=layout.why_not,
+    )

