@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -101,6 +102,8 @@ def choose_engine(
         FeatureError: the prefix returns other tensors than ``shapes`` says.
     """
     batch = torch.from_numpy(images)
+    if any(parameter.device.type != "cpu" for parameter in prefix.parameters()):
+        prefix = copy.deepcopy(prefix).cpu()
     with torch.inference_mode():
         tensors = prefix(normalise(batch))
     if len(tensors) != n_tensors:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,7 +42,7 @@ class OpenVinoEngine:
         # One more request than streams, so that a stream has its next batch while outputs are copied.
         n_requests = self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS") + 1
         self._requests = [self._compiled.create_infer_request() for _ in range(n_requests)]
-        self.identity = f"openvino {openvino.__version__} cpu"
+        self.identity = f"openvino {metadata.version('openvino')} cpu"
 
     def run(self, batches: Iterable[NDArray[np.uint8]]) -> Iterator[tuple[NDArray[Any], ...]]:
         """Yield the outputs, new arrays [B, ...], of each batch of images, uint8 [B, 3, H, W], in order."""

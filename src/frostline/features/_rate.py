@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from frostline.features._engine import choose_engine
 from frostline.features._pass import BATCH_SIZE
 
 if TYPE_CHECKING:
@@ -34,6 +33,8 @@ def engine_seconds(
 
     ``shapes`` are those of one row's tensors; the batch is that of a pass.
     """
+    from frostline.features._engine import choose_engine
+
     images = np.random.Generator(np.random.PCG64(0)).integers(0, 256, (BATCH_SIZE, 3, image_size, image_size), np.uint8)
     names = ["openvino", "torch"] if device == "cpu" else ["torch"]
     ready = choose_engine(

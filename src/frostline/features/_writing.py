@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from frostline.errors import FeatureError
 from frostline.features._disk import disk_errors
@@ -65,6 +64,8 @@ class Target:
     def _convert(self, rows: NDArray[Any]) -> NDArray[Any]:
         if self.layout.dtype != "float16":
             return rows
+        import torch
+
         narrow: NDArray[Any] = torch.from_numpy(rows).half().numpy()  # three times as fast as NumPy's
         if np.isinf(narrow).any() and np.isfinite(rows).all():
             raise FeatureError(
