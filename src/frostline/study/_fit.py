@@ -41,8 +41,8 @@ class Fit(Generic[Model]):
 def fit(node: Node, model: type[Model]) -> Fit[Model]:
     """Return a table as a model, or everything that is wrong with it.
 
-    A model stops at the first thing of some kinds. So what is wrong is left out and the rest fitted again, until nothing
-    new comes up; what only follows from something left out is not told.
+    A model stops at the first thing of some kinds. So what is wrong is left out and the rest fitted again, until
+    nothing new comes up; what only follows from something left out is not told.
     """
     dropped: set[KeyPath] = set()
     findings: list[Finding] = []

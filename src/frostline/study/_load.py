@@ -10,7 +10,7 @@ from frostline.errors import StudyError, closest
 from frostline.study._builtin import builtin_studies, read_builtin
 from frostline.study._check import Checked, check_values
 from frostline.study._overrides import SET, apply_override
-from frostline.study._problem import KeyPath, Problem, format_key
+from frostline.study._problem import KeyPath, Problem, format_key, format_problems
 from frostline.study._study import Study
 from frostline.study._toml import Document, parse_toml
 
@@ -32,7 +32,7 @@ def load_study(path_or_name: str | Path, overrides: Sequence[str] = ()) -> Study
     """
     reading = _read(path_or_name, overrides)
     if reading.problems or reading.checked is None:
-        raise StudyError("\n".join(str(problem) for problem in reading.problems), reading.problems)
+        raise StudyError(format_problems(reading.problems), reading.problems)
     return Study.from_checked(reading.values, reading.checked)
 
 
@@ -112,6 +112,8 @@ def _read_file(name: str) -> tuple[str, Problem | None]:
         return "", Problem(name, line, column, "", message)
 
     path = Path(name)
+    if not name:
+        return failure("no study was named")
     try:
         if path.is_dir():
             return failure("is a folder, not a study file")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from frostline.errors import StudyError, closest
-from frostline.study._problem import KeyPath, Problem, format_key, format_value
+from frostline.study._problem import KeyPath, Problem, format_key, format_problems, format_value
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
@@ -38,7 +38,7 @@ def study_error(error: ValidationError, model: type[BaseModel], settings: dict[s
         given = _look_up(settings, location)
         shown = "" if given is _ABSENT else format_value(given)
         problems.append(Problem(None, None, None, format_key(location), complaint.message, shown))
-    return StudyError(f"{model.__name__}: " + "\n".join(str(problem) for problem in problems), problems)
+    return StudyError(f"{model.__name__}: " + format_problems(problems), problems)
 
 
 _ABSENT = object()
@@ -68,6 +68,9 @@ def _complaint(details: ErrorDetails, model: type[BaseModel]) -> Complaint:
         given = details["input"]
         near = closest(given, choices) if isinstance(given, str) else ""
         return Complaint(location, "must be " + _either([f'"{choice}"' for choice in choices]) + near)
+    if kind == "model_type":
+        names = [part for part in location if isinstance(part, str)]
+        return Complaint(location, f"must be {_TABLES.get(names[-1] if names else '', 'a table')}")
     return Complaint(location, _MESSAGES.get(kind, "{msg}").format(**context, msg=details["msg"]))
 
 
@@ -83,9 +86,16 @@ _MESSAGES = {
     "less_than_equal": "must be at most {le}",
     "tuple_type": "must be a list",
     "list_type": "must be a list",
-    "model_type": "must be a table, such as {{name = ..}}",
     "dict_type": "must be a table",
     "missing": "is missing",
+}
+
+
+_TABLES = {
+    "optimizer": 'a name, such as "adam", or a table, such as {name = "adam", lr = 0.001}',
+    "schedule": 'a name, such as "cosine", or a table, such as {name = "step", step_epochs = 2, gamma = 0.1}',
+    "head": '"linear" or a table, such as {hidden = [512], dropout = 0.5}',
+    "phases": 'a table, such as {train_from = "head", epochs = 1}',
 }
 
 

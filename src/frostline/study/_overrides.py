@@ -34,7 +34,8 @@ class _RefusedError(Exception):
 def apply_override(values: dict[str, Any], override: str) -> tuple[list[KeyPath], list[Problem]]:
     """Set what an override says, in place; return the paths that were set, or why none was.
 
-    ``[*]`` in a key means every entry of a list. A value that isn't TOML is text, so that words and paths need no quotes.
+    ``[*]`` in a key means every entry of a list. A value that isn't TOML is text, so that words and paths need no
+    quotes.
     """
     try:
         key, separator, text = override.partition("=")

@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-__all__ = ["KeyPath", "Problem", "format_key", "format_value"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["KeyPath", "Problem", "format_key", "format_problems", "format_value"]
 
 KeyPath = tuple[str | int, ...]
 """Where a value stands in a study: table keys and list positions, e.g. ``("arms", 1, "optimizer", "lr")``."""
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _LONGEST_VALUE = 60
+_MOST_LINES = 100
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,16 @@ class Problem:
         """Return the line a person reads: ``study.toml:12:7: arms[1].optimizer.lr = -0.1: must be above 0``."""
         place = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
         subject = f"{self.key} = {self.given}" if self.key and self.given else self.key
-        return ": ".join(part for part in (place, subject, self.message) if part)
+        text = ": ".join(part for part in (place, subject, self.message) if part)
+        # One line that any terminal can show, whatever a file or an override holds.
+        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def format_problems(problems: Sequence[Problem]) -> str:
+    """Return the message of all problems, a line each; only the number of those beyond a hundred."""
+    lines = [str(problem) for problem in problems[:_MOST_LINES]]
+    more = len(problems) - len(lines)
+    return "\n".join(lines + ([f"and {more:,} more problems"] if more else []))
 
 
 def format_key(path: KeyPath) -> str:

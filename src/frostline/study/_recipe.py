@@ -109,7 +109,7 @@ class Head(Settings):
     def _fill(cls, given: object) -> object:
         if isinstance(given, str):
             if given != "linear":
-                raise rejection('must be "linear" or a table such as {hidden = [512], dropout = 0.5}')
+                raise rejection('must be "linear" or a table, such as {hidden = [512], dropout = 0.5}')
             return {}
         return given
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import numbers
+import os
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, PrivateAttr
@@ -13,7 +15,7 @@ from frostline.study._arm import Arm
 from frostline.study._check import Checked, check_values
 from frostline.study._data import Data  # noqa: TC001 - pydantic reads it
 from frostline.study._emit import emit_study
-from frostline.study._problem import Problem, format_key
+from frostline.study._problem import Problem, format_key, format_problems
 from frostline.study._settings import Settings
 from frostline.study._toml import DEEPEST, is_too_deep
 
@@ -52,7 +54,7 @@ class Study(Settings):
         checked = check_values(values)
         if checked.findings:
             problems = [Problem(None, None, None, format_key(f.path), f.message, f.given) for f in checked.findings]
-            raise StudyError("\n".join(str(problem) for problem in problems), problems)
+            raise StudyError(format_problems(problems), problems)
         super().__init__(**values)
         self._expanded = tuple(checked.arms.values())
 
@@ -94,6 +96,13 @@ def _plain(value: Any, depth: int) -> Any:
         if isinstance(value, Arm):
             return {"name": value.name, **_plain(value.recipe, depth)}
         return _plain(value.model_dump(exclude_unset=True, exclude_none=True), depth)
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    # NumPy's numbers, which are no Python numbers but may well be in a grid.
+    if isinstance(value, numbers.Integral) and not isinstance(value, int):
+        return int(value)
+    if isinstance(value, numbers.Real) and not isinstance(value, int | float):
+        return float(value)
     if depth and isinstance(value, dict):
         return {str(key): _plain(item, depth - 1) for key, item in value.items()}
     if depth and isinstance(value, list | tuple):

@@ -21,7 +21,14 @@ Place = tuple[int, int]
 DEEPEST = 12
 """The deepest nesting of tables and lists that is read; studies need six."""
 
+_LONG_KEY = re.compile(r"""(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){100}""")
 _TOMLLIB_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+# The commonest mistakes, in words that say what to do.
+_PLAINER = {
+    "Invalid value": "invalid value; text needs quotes",
+    "Illegal character '\\n'": "a quote is not closed on its line",
+    "Unterminated string": "a quote is not closed",
+}
 
 
 @dataclass
@@ -46,9 +53,10 @@ class Document:
 def parse_toml(text: str, file: str) -> Document:
     """Return the document of a text; where it isn't TOML, the document has problems and no values."""
     document = Document()
-    failure = ""
     try:
-        document.values = tomllib.loads(text)
+        # tomllib's time grows with the square of a dotted key's length: a minute for 100 KB of them.
+        failure = "A dotted key has too many parts" if _LONG_KEY.search(text) else ""
+        document.values = {} if failure else tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         failure = str(error)
     except RecursionError:
@@ -94,7 +102,8 @@ def _syntax_problem(text: str, file: str, failure: str) -> Problem:
         lines = text.split("\n")
         line, column = len(lines), len(lines[-1]) + 1
     reason = _TOMLLIB_PLACE.sub("", failure)
-    return Problem(file, line, column, "", f"not valid TOML: {reason[:1].lower()}{reason[1:]}")
+    reason = _PLAINER.get(reason, reason[:1].lower() + reason[1:])
+    return Problem(file, line, column, "", f"not valid TOML: {reason}")
 
 
 @cache

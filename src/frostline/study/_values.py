@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter
 from pydantic_core import PydanticCustomError
 
 from frostline.errors import closest
-from frostline.study._problem import format_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,14 +76,9 @@ def _class_weights(value: object) -> object:
     allowed = 'must be "none", "balanced", or a table of class names and weights'
     if isinstance(value, str) and value not in choices:
         raise rejection(allowed + closest(value, choices))
-    if isinstance(value, dict):
-        if not value:
-            raise rejection(allowed + "; the table is empty")
-        for name, weight in value.items():
-            number = isinstance(weight, int | float) and not isinstance(weight, bool)
-            if not number or not 0 < weight <= LARGEST_INTEGER:
-                raise rejection(f"the weight of {format_value(name)} must be a number above 0")
-        return {str(name): float(weight) for name, weight in value.items()}
+    if isinstance(value, dict) and value:
+        # Here, and not in the union of types below, whose errors would speak of every type in it.
+        return _WEIGHTS.validate_python(value)
     if not isinstance(value, str):
         raise rejection(allowed)
     return value
@@ -100,9 +95,9 @@ def _number(value: object) -> object:
 
 
 def _text(value: object) -> object:
-    if not isinstance(value, str):
+    if not isinstance(value, str | os.PathLike):
         raise rejection("must be text in quotes")
-    return value
+    return os.fspath(value)
 
 
 def _printable(value: str) -> str:
@@ -153,6 +148,8 @@ Width = Annotated[int, Field(strict=True, ge=1, le=65_536)]
 Flag = Annotated[bool, Field(strict=True)]
 Positive = Annotated[float, BeforeValidator(_number), Field(gt=0)]
 NonNegative = Annotated[float, BeforeValidator(_number), Field(ge=0)]
+
+_WEIGHTS = TypeAdapter(dict[str, Positive])
 
 Fraction = Annotated[float, BeforeValidator(_number), Field(ge=0, lt=1)]
 """A number in [0, 1)."""
