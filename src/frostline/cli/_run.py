@@ -46,7 +46,7 @@ def run(
     """Run a study: train its arms with their common work done once, store the results, and print them.
 
     In a terminal a display shows the time left; elsewhere every arm's every epoch is a line,
-    "ARM: Epoch 1/2, Loss: 0.8285023129885764". Ctrl-C stops within seconds; the same command, or --resume, goes on from there.
+    "ARM: Epoch 1/2, Loss: 0.8285023129885764". Ctrl-C stops within seconds; the same command goes on from there.
     """
     import frostline
     from frostline.cli._listener import make_listener

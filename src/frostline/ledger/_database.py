@@ -94,11 +94,14 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Enter a read transaction: every query in it sees the same moment."""
+        """Enter a read transaction: every query in it sees the same moment; read records within it, not after."""
         with self._lock, self._explained():
             self._connection.execute("BEGIN")
             try:
                 yield self._connection
+            except (ValueError, TypeError, KeyError, IndexError) as error:
+                # SQLite doesn't check what is in a row, so damage there shows when it is read as a record.
+                raise _damaged(self.path, f"a record can't be read: {error!r}") from error
             finally:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
@@ -108,7 +111,7 @@ class Database:
         with self.reading() as connection:
             (answer,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if answer != "ok":
-            raise _damaged(self.path, str(answer))
+            raise _damaged(self.path, str(answer).splitlines()[-1])
 
     def close(self) -> None:
         """Close the connection; closing twice does nothing."""
@@ -121,6 +124,9 @@ class Database:
             yield
         except sqlite3.Error as error:
             raise _explain(error, self.path) from error
+        except UnicodeDecodeError as error:
+            # Text of a damaged database, or SQLite's own message about it.
+            raise _damaged(self.path, f"text can't be read: {error}") from error
 
 
 def _connect(address: str) -> sqlite3.Connection:

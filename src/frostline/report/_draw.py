@@ -7,6 +7,7 @@ from typing import IO, TYPE_CHECKING, Final
 
 from rich import box
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -17,7 +18,8 @@ __all__ = ["draw", "make_console"]
 
 # Where nobody resizes a window (a pipe, a file), a line is as long as it needs to be.
 _UNBOUNDED: Final = 10_000
-_MIN_WORDS_WIDTH: Final = 16
+_BETWEEN: Final = 2
+_LEAST_WORDS: Final = 16
 
 
 def make_console(file: IO[str] | None = None, *, stderr: bool = False, width: int | None = None) -> Console:
@@ -35,31 +37,60 @@ def make_console(file: IO[str] | None = None, *, stderr: bool = False, width: in
 
 
 def draw(table: Table, console: Console) -> None:
-    """Draw a table: numbers keep to one line, words wrap between words, and nothing is ever cut off."""
-    drawn = RichTable(
-        box=box.SIMPLE_HEAD, title=Text(table.title), title_justify="left", title_style="bold", pad_edge=False
-    )
-    drawn.show_header = True
-    for name in table.columns:
-        words = name in table.left
-        longest = max([len(name), *(len(row[table.columns.index(name)]) for row in table.rows)])
-        drawn.add_column(
-            Text(name),
-            justify="left" if words else "right",
-            no_wrap=not words,
-            overflow="fold",
-            min_width=min(longest, _MIN_WORDS_WIDTH) if words else longest,
-        )
-    for row in table.rows:
-        drawn.add_row(*(Text(cell) for cell in row))
+    """Draw a table: numbers keep to one line, words wrap between words, and nothing is ever cut off.
+
+    Where even that is too wide, each row becomes a paragraph: its first cell, then the others by name.
+    """
     console.print(Text(table.title, style="bold"), soft_wrap=True)
-    if console.is_terminal:
-        console.print(drawn)
-    else:
-        # Nobody searching or comparing a file wants the spaces that fill its lines up.
-        with console.capture() as captured:
-            console.print(drawn)
-        console.out("\n".join(line.rstrip() for line in captured.get().splitlines()).rstrip(), highlight=False)
+    widths = [_least_width(table, i) for i in range(len(table.columns))]
+    if table.rows and sum(widths) + _BETWEEN * (len(widths) - 1) > console.width:
+        _draw_paragraphs(table, console)
+    elif table.rows:
+        _draw_grid(table, _share_out(table, widths, console.width), console)
     for note in table.notes:
         console.print(Text(note), soft_wrap=not console.is_terminal)
     console.print()
+
+
+def _draw_grid(table: Table, widths: list[int], console: Console) -> None:
+    drawn = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, _BETWEEN - 1, 0, 0))
+    for name, width in zip(table.columns, widths, strict=True):
+        words = name in table.left
+        drawn.add_column(Text(name), justify="left" if words else "right", width=width)
+    for row in table.rows:
+        drawn.add_row(*(Text(cell) for cell in row))
+    if console.is_terminal:
+        console.print(drawn)
+        return
+    # Nobody who searches or compares a file wants the spaces that fill its lines up.
+    with console.capture() as captured:
+        console.print(drawn)
+    console.out("\n".join(line.rstrip() for line in captured.get().splitlines()), highlight=False)
+
+
+def _draw_paragraphs(table: Table, console: Console) -> None:
+    for first, *others in table.rows:
+        console.print(Text(first, style="bold"))
+        pairs = [f"{name} {cell}" for name, cell in zip(table.columns[1:], others, strict=True) if cell]
+        console.print(Padding(Text("; ".join(pairs)), (0, 0, 0, 2)))
+
+
+def _least_width(table: Table, column: int) -> int:
+    cells = _cells(table, column)
+    longest = max(len(cell) for cell in cells)
+    if table.columns[column] not in table.left:
+        return longest
+    return min(longest, max(_LEAST_WORDS, *(len(word) for cell in cells for word in cell.split())))
+
+
+def _share_out(table: Table, least: list[int], width: int) -> list[int]:
+    """Return widths that share the room left over by how much each column of words is short of."""
+    room = width - sum(least) - _BETWEEN * (len(least) - 1)
+    short = [max(len(cell) for cell in _cells(table, i)) - each for i, each in enumerate(least)]
+    if room >= sum(short):
+        return [each + more for each, more in zip(least, short, strict=True)]
+    return [each + room * more // sum(short) for each, more in zip(least, short, strict=True)]
+
+
+def _cells(table: Table, column: int) -> list[str]:
+    return [table.columns[column], *(row[column] for row in table.rows)]

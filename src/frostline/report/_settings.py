@@ -77,10 +77,14 @@ def _describe_table(table: Mapping[str, Any]) -> str:
 
 def _describe_phase(phase: Mapping[str, Any]) -> str:
     known = ("train_from", "epochs", "optimizer")
-    words = [describe_setting(phase["train_from"]), f"{phase['epochs']} epochs"] if "epochs" in phase else []
+    words = [describe_setting(phase["train_from"]), _count(phase["epochs"], "epoch")] if "epochs" in phase else []
     words += [describe_setting(phase["optimizer"])] if "optimizer" in phase else []
     words += [f"{key} {describe_setting(value)}" for key, value in phase.items() if key not in known]
     return " ".join(words)
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def _flatten(key: str, value: Any, into: dict[str, Any]) -> None:
