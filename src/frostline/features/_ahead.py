@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable
 
 __all__ = ["iterate_ahead"]
 
@@ -19,7 +19,7 @@ class _End(Generic[T]):
         self.error = error
 
 
-def iterate_ahead(items: Iterable[T], depth: int) -> Iterator[T]:
+def iterate_ahead(items: Iterable[T], depth: int) -> Generator[T]:
     """Yield the items in order, with up to ``depth`` of them made ahead in a background thread.
 
     What making an item raises is raised where it would have been yielded. Closing the iterator stops the thread.

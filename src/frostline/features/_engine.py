@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -16,7 +17,7 @@ from frostline.features._openvino import OpenVinoEngine
 from frostline.features._torch import TorchEngine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Sequence
 
 __all__ = ["ENGINES", "Engine", "Prefix", "ReadyEngine", "choose_engine"]
 
@@ -34,7 +35,7 @@ class Engine(Protocol):
     def identity(self) -> str:
         """What must be the same for the same bits: engine, version and device."""
 
-    def run(self, batches: Iterable[Images]) -> Iterator[Outputs]:
+    def run(self, batches: Iterable[Images]) -> Generator[Outputs]:
         """Yield the outputs, new arrays [B, ...], of each batch of images, uint8 [B, 3, H, W], in order."""
 
 
@@ -67,10 +68,11 @@ class ReadyEngine:
     engine: Engine
     sources: tuple[int, ...]
 
-    def run(self, batches: Iterable[Images]) -> Iterator[Outputs]:
+    def run(self, batches: Iterable[Images]) -> Generator[Outputs]:
         """Yield the tensors wanted of each batch of images, in order."""
-        for outputs in self.engine.run(batches):
-            yield tuple(outputs[source] for source in self.sources)
+        with closing(self.engine.run(batches)) as results:
+            for outputs in results:
+                yield tuple(outputs[source] for source in self.sources)
 
 
 def choose_engine(

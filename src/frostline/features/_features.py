@@ -13,7 +13,7 @@ from frostline.features._layout import Layout, tensor_path
 from frostline.features._shards import check_shard
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -85,7 +85,7 @@ class Features:
                 target[places] = rows[offsets[places]]
         return result
 
-    def batches(self, order: Sequence[NDArray[np.int64]]) -> Iterator[tuple[NDArray[Any], ...]]:
+    def batches(self, order: Sequence[NDArray[np.int64]]) -> Generator[tuple[NDArray[Any], ...]]:
         """Yield the rows of each batch of positions in turn, read ahead in a background thread."""
         return iterate_ahead(self._read_advised(order), depth=2)
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable
 
     from numpy.typing import NDArray
     from torch import nn
@@ -44,7 +44,7 @@ class OpenVinoEngine:
         self._requests = [self._compiled.create_infer_request() for _ in range(n_requests)]
         self.identity = f"openvino {metadata.version('openvino')} cpu"
 
-    def run(self, batches: Iterable[NDArray[np.uint8]]) -> Iterator[tuple[NDArray[Any], ...]]:
+    def run(self, batches: Iterable[NDArray[np.uint8]]) -> Generator[tuple[NDArray[Any], ...]]:
         """Yield the outputs, new arrays [B, ...], of each batch of images, uint8 [B, 3, H, W], in order."""
         idle = list(self._requests)
         running: deque[Any] = deque()

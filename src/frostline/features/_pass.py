@@ -99,6 +99,8 @@ def run_pass(
     def find_jobs() -> list[Job]:
         return [find_job(store, spec, n, of_cut, batch_size) for spec, of_cut in zip(specs, row_shapes, strict=True)]
 
+    for spec in specs:
+        store.hold(spec)
     jobs, repaired = find_jobs(), []
     reused = all(job.done for job in jobs)
     if not reused:

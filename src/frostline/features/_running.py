@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from frostline.features._spec import INPUT_CUT
 from frostline.features._writing import Writing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     import torch
     from numpy.typing import NDArray
@@ -70,7 +71,9 @@ class Runner:
         batch_bytes = size * sum(sum(job.layout.row_bytes) for job in jobs)
         images = iterate_ahead((self._images(batch, size) for batch in batches), BATCHES_DECODED_AHEAD)
         done = self._rows_of(images, ready)
-        with Writing(self._store.path, [job.target for job in jobs], batch_bytes) as writing:
+        writing = Writing(self._store.path, [job.target for job in jobs], batch_bytes)
+        # Closed here and not when collected: an error must not leave threads that decode on.
+        with closing(images), closing(done), writing:
             for batch, (pixels, outputs) in zip(batches, done, strict=True):
                 rows = min(size, self._work.n - batch * size)
                 by_job: dict[int, Sequence[NDArray[Any]]] = {}
@@ -165,7 +168,7 @@ class Runner:
 
     def _rows_of(
         self, images: Iterator[NDArray[np.uint8]], ready: ReadyEngine | None
-    ) -> Iterator[tuple[NDArray[np.uint8], Sequence[NDArray[Any]]]]:
+    ) -> Generator[tuple[NDArray[np.uint8], Sequence[NDArray[Any]]]]:
         """Yield each batch of images with the tensors computed from it."""
         if ready is None:
             for pixels in images:
@@ -178,5 +181,6 @@ class Runner:
                 fed.append(pixels)
                 yield pixels
 
-        for outputs in ready.run(feed()):
-            yield fed.pop(0), outputs
+        with closing(ready.run(feed())) as results:
+            for outputs in results:
+                yield fed.pop(0), outputs

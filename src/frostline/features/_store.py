@@ -61,6 +61,7 @@ class FeatureStore:
         self.limit_bytes = limit_bytes
         # Shards checked by this process, by what changes when a file is touched: (inode, size, mtime) of each file.
         self._checked: dict[tuple[str, int], tuple[tuple[int, int, int], ...]] = {}
+        self._marks: dict[str, UseMark] = {}
         self.engines: dict[tuple[object, ...], ReadyEngine] = {}
 
     def folder(self, spec: FeatureSpec) -> Path:
@@ -99,6 +100,17 @@ class FeatureStore:
             faults = dict(enumerate(pool.map(check, range(layout.n_shards))))
         return {shard: fault for shard, fault in faults.items() if fault is not None}
 
+    def hold(self, spec: FeatureSpec) -> None:
+        """Keep anyone from pruning the rows of a specification until ``close``: a pass holds what it was asked for."""
+        if spec.key not in self._marks:
+            self._marks[spec.key] = UseMark(self.path, spec.key)
+
+    def close(self) -> None:
+        """Give everything free that passes of this store hold; features opened from it stay in use until closed."""
+        for mark in self._marks.values():
+            mark.close()
+        self._marks.clear()
+
     def lock(self, specs: Iterable[FeatureSpec], waiting: Callable[[], None]) -> AbstractContextManager[None]:
         """Hold the exclusive right to make these rows; ``waiting`` is called when another process holds it."""
         return making(self.path, [spec.key for spec in specs], waiting)
@@ -125,7 +137,7 @@ class FeatureStore:
     def prune(self, limit_bytes: int, keep: Iterable[FeatureSpec] = ()) -> tuple[Entry, ...]:
         """Remove the least recently used rows until the rest takes at most ``limit_bytes``; returns those removed.
 
-        Rows being made or used, by any process, stay, and so do those of ``keep``.
+        Rows being made or used, by any process or by passes of this store, stay, and so do those of ``keep``.
         """
         kept = {spec.key for spec in keep}
         entries = self.entries()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable
 
     import numpy as np
     from numpy.typing import NDArray
@@ -31,7 +31,7 @@ class TorchEngine:
             name = f"cuda {torch.cuda.get_device_name(self._device)}"
         self.identity = f"torch {torch.__version__} {name}"
 
-    def run(self, batches: Iterable[NDArray[np.uint8]]) -> Iterator[tuple[NDArray[Any], ...]]:
+    def run(self, batches: Iterable[NDArray[np.uint8]]) -> Generator[tuple[NDArray[Any], ...]]:
         """Yield the outputs, new arrays [B, ...], of each batch of images, uint8 [B, 3, H, W], in order."""
         for images in batches:
             with (
