@@ -60,7 +60,10 @@ def fit(node: Node, model: type[Model]) -> Fit[Model]:
             others = [_locate(tree, (*complaint.location[:-1], other))[0] for other in complaint.others]
             if not _follows(path, others, dropped):
                 shown = "" if given is None else format_value(given.plain())
-                findings.append(Finding(path, complaint.message, shown, complaint.at_key))
+                place = path
+                if complaint.at_key and isinstance(path[-1], int):  # an unknown key with a list, taken for a grid
+                    place, shown = path[:-1], ""
+                findings.append(Finding(place, complaint.message, shown, complaint.at_key))
             dropped.add(path)
         if len(dropped) == before or () in dropped or node.path in dropped:
             return Fit(None, tuple(findings))

@@ -19,16 +19,15 @@ SET = "--set"
 
 _FORM = "must be KEY=VALUE, such as data.train=2000 or arms[0].optimizer.lr=0.01"
 _PART = re.compile(r'(?:^|\.)(?:([A-Za-z0-9_-]+)|("(?:[^"\\]|\\.)*"))|\[(\d{1,9}|\*)\]')
-_EVERY = "*"
+_EVERY = -1
 
 
 class _RefusedError(Exception):
     """Why an override can't be applied, and the key it is about."""
 
-    def __init__(self, key: str, message: str, given: object = "") -> None:
+    def __init__(self, key: str, message: str, given: str = "") -> None:
         super().__init__(message)
-        shown = given if isinstance(given, str) else format_value(given)
-        self.problem = Problem(SET, None, None, key, message, shown)
+        self.problem = Problem(SET, None, None, key, message, given)
 
 
 def apply_override(values: dict[str, Any], override: str) -> tuple[list[KeyPath], list[Problem]]:
@@ -56,7 +55,7 @@ def _parse_key(key: str) -> tuple[str | int, ...]:
             raise _RefusedError("", f'"{key}" is no key of a study: keys look like data.train or arms[0].optimizer.lr')
         bare, quoted, index = match.groups()
         try:
-            parts.append(json.loads(quoted) if quoted else bare if bare else index if index == _EVERY else int(index))
+            parts.append(json.loads(quoted) if quoted else bare if bare else _EVERY if index == "*" else int(index))
         except ValueError:
             raise _RefusedError("", f"{quoted} in a key is not well quoted") from None
         end = match.end()
@@ -83,18 +82,19 @@ def _parse_value(key: str, text: str) -> Any:
 def _set(table: Any, done: KeyPath, path: tuple[str | int, ...], value: Any) -> list[KeyPath]:
     part, rest = path[0], path[1:]
     if isinstance(table, list):
-        if part != _EVERY and not isinstance(part, int):
+        if isinstance(part, str):
             raise _RefusedError(format_key(done), f"is a list: say which entry, such as {format_key((*done, 0))}")
-        if part != _EVERY and int(part) >= len(table):
+        if part >= len(table):
             last = f"the last is {format_key((*done, len(table) - 1))}" if table else "the list is empty"
             raise _RefusedError(format_key((*done, part)), f"does not exist; {last}")
         chosen: list[str | int] = list(range(len(table))) if part == _EVERY else [part]
     elif isinstance(table, dict):
         if not isinstance(part, str):
-            raise _RefusedError(format_key(done), f"is a table, not a list: [{part}] is not in it")
+            shown = "*" if part == _EVERY else part
+            raise _RefusedError(format_key(done), f"is a table, not a list: [{shown}] is not in it")
         chosen = [part]
     else:
-        raise _RefusedError(format_key(done), "holds no keys: set it as a whole", table)
+        raise _RefusedError(format_key(done), "holds no keys: set it as a whole", format_value(table))
     paths: list[KeyPath] = []
     for key in chosen:
         if not rest:

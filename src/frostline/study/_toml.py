@@ -21,7 +21,7 @@ Place = tuple[int, int]
 DEEPEST = 12
 """The deepest nesting of tables and lists that is read; studies need six."""
 
-_LONG_KEY = re.compile(r"""(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){100}""")
+_LONG_KEY = re.compile(r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){100}""")
 _TOMLLIB_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 # The commonest mistakes, in words that say what to do.
 _PLAINER = {
