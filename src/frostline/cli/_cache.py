@@ -17,7 +17,7 @@ __all__ = ["cache_app"]
 cache_app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Stored activations: list, prune, verify them; they can always be made again.",
+    help="Look after stored activations, which can be made again.",
     epilog=epilog("frostline cache list", "frostline cache prune --keep 5GB"),
 )
 
@@ -52,7 +52,10 @@ def prune(
     ] = "0",
     as_json: JsonOption = False,
 ) -> None:
-    """Remove stored activations that are not in use: all of them, or the least recently used."""
+    """Remove stored activations.
+
+    All of them, or the least recently used; those in use by a run stay.
+    """
     import frostline
     from frostline import report
 
@@ -66,7 +69,10 @@ def prune(
 
 @cache_app.command("verify", epilog=epilog("frostline cache verify"))
 def verify(as_json: JsonOption = False) -> None:
-    """Read every stored byte and report what is damaged; exits with 1 when anything is."""
+    """Read every stored byte and report what is damaged.
+
+    Exits with 1 when anything is; a run that needs it makes it again.
+    """
     import frostline
 
     store = frostline.FeatureStore()

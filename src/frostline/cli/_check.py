@@ -10,9 +10,10 @@ __all__ = ["check"]
 
 
 def check(study: StudyArgument, overrides: SetOption = None, as_json: JsonOption = False) -> None:
-    """Report every problem of a study at once: file, line, column, key, and what is allowed.
+    """Report everything that is wrong with a study, at once.
 
-    Exits with 1 when there are any. Nothing is trained, and no images are read.
+    Each problem comes with file, line, column, key, what is allowed and the closest name. Exits with 1 when there are
+    any. Nothing is trained, and no images are read.
     """
     import frostline
 

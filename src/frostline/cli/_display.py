@@ -51,6 +51,7 @@ class DisplayListener:
         self._time_left = TimeLeft({}, 0, None)
         self._started = time.monotonic()
         self._planned_epochs: dict[str, int] = {}
+        self._train_from: dict[str, str] = {}
         self._n_replayed: Counter[str] = Counter()
         self._worked: set[str] = set()
         self._last = ""
@@ -89,7 +90,9 @@ class DisplayListener:
         self.run = event.run
         self._started = time.monotonic()
         plan = self._read_plan(event.run)
-        self._planned_epochs = {each["id"]: each["epochs"] for each in plan.get("trajectories", ())}
+        trajectories = plan.get("trajectories", ())
+        self._planned_epochs = {each["id"]: each["epochs"] for each in trajectories}
+        self._train_from = {each["id"]: each["train_from"] for each in trajectories}
         self._time_left = TimeLeft(plan, event.n_trajectories, event.predicted_seconds)
         self._whole = self._progress.add_task(event.study, total=1.0, remark="")
 
@@ -107,7 +110,8 @@ class DisplayListener:
     def _step(self, event: StepProgress) -> None:
         self._worked.add(event.trajectory)
         done = event.step / max(event.n_steps, 1)
-        what = f"training {event.trajectory}, epoch {event.epoch}/{event.epochs}"
+        where = self._train_from.get(event.trajectory)
+        what = f"training {f'from {where}' if where else event.trajectory}, epoch {event.epoch}/{event.epochs}"
         self._show(what, done, self._last or f"step {event.step}/{event.n_steps}")
         self._advance(("trajectory", event.trajectory), (event.epoch - 1 + done) / max(event.epochs, 1))
 
@@ -128,6 +132,9 @@ class DisplayListener:
         self._time_left.advance(part, fraction, free=free)
         if self._whole is not None:
             left = self._time_left.seconds_left(time.monotonic() - self._started)
-            self._progress.update(
-                self._whole, completed=self._time_left.fraction, remark=f"about {format_seconds(left)} left"
-            )
+            self._progress.update(self._whole, completed=self._time_left.fraction, remark=f"about {_coarse(left)} left")
+
+
+def _coarse(seconds: float) -> str:
+    # Hundredths would claim to know what is only estimated.
+    return f"{round(seconds)} s" if seconds < 59.5 else format_seconds(seconds)

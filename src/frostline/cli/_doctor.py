@@ -31,7 +31,10 @@ _PACKAGES = (
 
 
 def doctor(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
-    """Print versions, devices, places, engines, and the weights and data sets at hand."""
+    """Look over this machine and installation.
+
+    Versions, devices, cores, places, engines, and the weights and data sets at hand.
+    """
     facts = _examine(choose_workspace(workspace))
     if as_json:
         print_json(facts)

@@ -6,9 +6,10 @@ __all__ = ["plan"]
 
 
 def plan(study: StudyArgument, overrides: SetOption = None, as_json: JsonOption = False) -> None:
-    """Print what is shared and why, what each arm costs alone and in this study, and the totals.
+    """Print what a study's arms share, why, and the predicted cost.
 
-    Nothing is trained. Times are predictions for this machine.
+    Each arm alone and on top of the others, bytes on disk, and the totals. Nothing is trained. Times are predictions
+    for this machine.
     """
     import frostline
 

@@ -43,16 +43,20 @@ def run(
         bool, typer.Option("--json", help="Print the finished run as JSON on standard output, and nothing else there.")
     ] = False,
 ) -> None:
-    """Run a study: train its arms with their common work done once, store the results, and print them.
+    """Run a study and print its tables.
+
+    Its arms are trained with their common work done once, and everything is stored as it is finished.
 
     In a terminal a display shows the time left; elsewhere every arm's every epoch is a line,
     "ARM: Epoch 1/2, Loss: 0.8285023129885764". Ctrl-C stops within seconds; the same command goes on from there.
     """
     import frostline
-    from frostline.cli._listener import make_listener
 
     place = choose_workspace(workspace)
     asked = frostline.load_study(study, overrides or ())
+    # Only now, since a study that can't be asked should say so at once.
+    from frostline.cli._listener import make_listener
+
     listener = make_listener(place, lines_to=sys.stderr if as_json else sys.stdout)
     again = _same_command(study, overrides, plain, workspace, device, engine.value, as_json)
     try:

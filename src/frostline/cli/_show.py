@@ -42,7 +42,11 @@ def show(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a run: its arms with the losses of every epoch, validation loss and accuracy, and seconds."""
+    """Show what a run found.
+
+    Its arms with the training loss of every epoch, validation loss and accuracy, and seconds: alone, and on top of
+    the others. With --pivot, two settings against each other.
+    """
     import frostline
 
     keys = None if pivot is None else _two_keys(pivot)

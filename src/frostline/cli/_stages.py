@@ -16,7 +16,11 @@ def stages(
     image_size: Annotated[int, typer.Option(min=1, metavar="PIXELS", help="Side of the images, in pixels.")] = 224,
     as_json: JsonOption = False,
 ) -> None:
-    """Print a backbone's stages: layers, parameters, operations, what crosses the cut, what train_from would train."""
+    """Print a backbone's stages, and what training from each would mean.
+
+    In execution order: layers, parameters, operations for one image, what crosses the cut into the stage, and how
+    much train_from would train.
+    """
     import frostline
     from frostline import report
 

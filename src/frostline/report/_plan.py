@@ -65,25 +65,26 @@ def _trajectories(plan: Mapping[str, Any]) -> Table:
 
 def _arms(plan: Mapping[str, Any]) -> Table:
     totals = plan["totals"]
+    # What the table of trajectories has said is not said again for each arm.
+    said = tuple(each["why"] for each in plan["trajectories"] if each["why"])
+    notes = ["; ".join(note for note in each["notes"] if not note.endswith(said)) for each in plan["arms"]]
+    has_notes = any(notes)
+    rows = []
+    for each, note in zip(plan["arms"], notes, strict=True):
+        path = " > ".join(f"{trajectory}:{epochs}" for trajectory, epochs in each["path"])
+        row = (each["name"], path, format_seconds(each["alone_seconds"]), format_seconds(each["marginal_seconds"]))
+        rows.append((*row, note) if has_notes else row)
+    columns = ("arm", "path", "alone", "marginal")
     return Table(
         title="arms: what each costs alone, and on top of the others here",
-        columns=("arm", "path", "alone", "marginal", "notes"),
-        rows=tuple(
-            (
-                each["name"],
-                " > ".join(f"{trajectory}:{epochs}" for trajectory, epochs in each["path"]),
-                format_seconds(each["alone_seconds"]),
-                format_seconds(each["marginal_seconds"]),
-                "; ".join(each["notes"]),
-            )
-            for each in plan["arms"]
-        ),
+        columns=(*columns, "notes") if has_notes else columns,
+        rows=tuple(rows),
         left=frozenset({"arm", "path", "notes"}),
         notes=(
             f"{plan['n_arms']} arms ask for {totals['asked_epochs']} epochs; {totals['trained_epochs']} are trained, "
             f"{format_bytes(totals['bytes'])} are kept on disk.",
             f"Predicted: {format_seconds(totals['seconds'])} together; {format_seconds(totals['alone_seconds'])} each "
             f"alone; {format_seconds(totals['plain_seconds'])} by the plain loop (--plain).",
-            *plan["notes"],
+            *(note for note in plan["notes"] if not note.endswith(said)),
         ),
     )

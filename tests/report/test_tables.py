@@ -1,0 +1,345 @@
+from __future__ import annotations
+
+import io
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from frostline.ledger import PassRow, RunRow
+from frostline.models.facts import BackboneFacts, CutFacts, StageFacts
+from frostline.report import (
+    arm_lines,
+    arms_table,
+    draw,
+    format_bytes,
+    format_count,
+    format_fraction,
+    format_loss,
+    format_seconds,
+    make_console,
+    pivot,
+    pivot_table,
+    plan_tables,
+    runs_table,
+    stage_lines,
+    stages_table,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from frostline.ledger import RunRecord
+    from frostline.report import Table
+
+    from .conftest import MakeArm, MakeRecord
+
+
+def drawn(table: Table, width: int | None) -> str:
+    file = io.StringIO()
+    draw(table, make_console(file, width=width))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("format_number", "value", "text"),
+    [
+        (format_loss, 0.8285023129885764, "0.8285"),
+        (format_loss, 0.0, "0.0000"),
+        (format_loss, 0.0005, "0.0005"),
+        (format_loss, 0.0001234, "1.23e-04"),
+        (format_loss, 123456.0, "1.23e+05"),
+        (format_loss, math.nan, "nan"),
+        (format_loss, math.inf, "inf"),
+        (format_loss, None, ""),
+        (format_fraction, 0.9734, "97.3%"),
+        (format_fraction, 1.0, "100.0%"),
+        (format_fraction, None, ""),
+        (format_seconds, 0.0, "0.00 s"),
+        (format_seconds, 9.994, "9.99 s"),
+        (format_seconds, 9.999, "10.0 s"),
+        (format_seconds, 59.99, "1 min 00 s"),
+        (format_seconds, 245.0, "4 min 05 s"),
+        (format_seconds, 3599.9, "1 h 00 min"),
+        (format_seconds, 7620.0, "2 h 07 min"),
+        (format_seconds, None, ""),
+        (format_bytes, 0, "0 B"),
+        (format_bytes, 999, "999 B"),
+        (format_bytes, 1000, "1.0 kB"),
+        (format_bytes, 999_960, "1.0 MB"),
+        (format_bytes, 2.5e9, "2.5 GB"),
+        (format_bytes, 5e18, "5,000.0 PB"),
+        (format_count, 512, "512"),
+        (format_count, 11_176_512, "11.2 M"),
+    ],
+)
+def test_how_numbers_read(format_number: Callable[[Any], str], value: float | None, text: str) -> None:
+    assert format_number(value) == text
+
+
+def test_an_arm_costs_what_it_needs_and_on_top_what_only_it_needs(exercise: RunRecord) -> None:
+    lines = {line.name: line for line in arm_lines(exercise)}
+    frozen5 = lines["resnet18 head adam 5ep seed0"]
+    # The pass of the head (10 s) and 5 epochs of 2 s; the arms of 2 and 3 epochs need the pass and the first 3 too.
+    assert frozen5.alone_seconds == 20.0
+    assert frozen5.marginal_seconds == 4.0
+    assert lines["resnet18 head adam 2ep seed0"].alone_seconds == 14.0
+    assert lines["resnet18 head adam 2ep seed0"].marginal_seconds == 0.0
+    # Only the unfrozen arms read the pass to layer4, but there are three of them.
+    assert lines["resnet18 layer4 adam 5ep seed0"].alone_seconds == 17.0
+    assert lines["resnet18 layer4 adam 5ep seed0"].marginal_seconds == 4.0
+
+
+def test_the_only_user_of_a_pass_pays_for_it(make_arm: MakeArm, make_record: MakeRecord) -> None:
+    plan = {
+        "passes": [{"name": "p", "backbone": "resnet18", "image_size": 224, "cuts": ["head"]}],
+        "trajectories": [{"id": "t1", "cut": "head", "mode": "cached"}, {"id": "t2", "cut": "input", "mode": "uncut"}],
+    }
+    passes = (PassRow("p", 10, 10, 5.0, "torch", False),)
+    record = make_record(make_arm([0.5]), make_arm([0.5], trajectory="t2", seed=1), plan=plan, passes=passes)
+    first, second = arm_lines(record)
+    assert (first.alone_seconds, first.marginal_seconds) == (7.0, 7.0)
+    assert (second.alone_seconds, second.marginal_seconds) == (2.0, 2.0)
+
+
+def test_recorded_costs_are_taken_as_they_are(make_arm: MakeArm, make_record: MakeRecord) -> None:
+    cost = {"arms": {"a": {"alone_seconds": 99.0, "marginal_seconds": 1.0}}}
+    (line,) = arm_lines(make_record(make_arm([0.5], name="a"), cost=cost))
+    assert (line.alone_seconds, line.marginal_seconds) == (99.0, 1.0)
+
+
+def test_arms_show_every_loss_and_the_last_validation(exercise: RunRecord) -> None:
+    table = arms_table(exercise)
+    assert table.columns == ("arm", "training loss by epoch", "val loss", "val acc", "alone", "marginal")
+    assert table.rows[0] == ("resnet18 head adam 2ep seed0", "0.8285, 0.6178", "0.7178", "52.0%", "14.0 s", "0.00 s")
+    assert table.title == "20261124-034216-exercise: shared, complete, 8 of 8 arms complete"
+
+
+def test_arms_that_are_not_complete_say_so(make_arm: MakeArm, make_record: MakeRecord) -> None:
+    record = make_record(
+        make_arm([0.5]), make_arm([0.5], epochs=3, status="running"), make_arm([], epochs=2, status="waiting")
+    )
+    table = arms_table(record)
+    assert [row[-1] for row in table.rows] == ["complete", "running (1/3)", "waiting (0/2)"]
+    assert table.rows[2][1:4] == ("", "", "")
+
+
+LONG = "timm:tf_efficientnet_lite0 blocks.5 sgd-0.001-m0.9-wd0.0005 5ep cosine 128px flip-4 seed0"
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120, 200])
+@pytest.mark.parametrize("status", ["complete", "diverged"])
+def test_long_names_stay_readable(make_arm: MakeArm, make_record: MakeRecord, width: int, status: str) -> None:
+    losses = [0.8229, 0.6165, 0.5859, 0.5764, 0.5681]
+    record = make_record(
+        *(make_arm(losses, name=LONG.replace("seed0", f"seed{i}"), seed=i, status=status) for i in range(3))
+    )
+    text = drawn(arms_table(record), width)
+    # The title is a line of its own, which a terminal wraps.
+    assert max(len(line) for line in text.splitlines()[1:]) <= width
+    # No word of a name, and no number, is broken or cut off.
+    words = text.replace(",", " ").replace(";", " ").split()
+    for word in LONG.removesuffix("seed0").split():
+        assert words.count(word) == 3
+    for word in ("seed0", "seed1", "seed2", "0.6681"):
+        assert word in words
+    for loss in losses:
+        assert words.count(f"{loss:.4f}") == 3
+    assert "…" not in text
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_pivots_keep_their_numbers_whole(exercise: RunRecord, width: int) -> None:
+    for each in pivot(exercise):
+        text = drawn(pivot_table(each), width)
+        assert max(len(line) for line in text.splitlines()) <= width
+        words = text.replace(",", " ").split()
+        for cells in each.cells:
+            for cell in cells:
+                assert cell is None or all(f"{value:.4f}" in words for value in cell.values)
+
+
+def test_a_file_gets_lines_as_long_as_they_need_to_be(exercise: RunRecord) -> None:
+    text = drawn(pivot_table(pivot(exercise)[0]), None)
+    assert "\n     5  0.8229, 0.6165, 0.5859, 0.5764, 0.5681  0.4460, 0.2133, 0.1221, 0.0799, 0.0595" in text
+    assert all(line == line.rstrip() for line in text.splitlines())
+
+
+def test_columns_in_the_environment_count_for_files(exercise: RunRecord, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "70")
+    assert max(len(line) for line in drawn(arms_table(exercise), None).splitlines()) <= 70
+
+
+def test_nothing_is_a_title_and_no_grid() -> None:
+    assert drawn(runs_table([], title="runs in here"), 80) == "runs in here\n\n"
+
+
+def test_markup_in_names_is_text(make_arm: MakeArm, make_record: MakeRecord) -> None:
+    text = drawn(arms_table(make_record(make_arm([0.5], name="[red]odd[/red] \\[x]"))), 120)
+    assert "[red]odd[/red] \\[x]" in text
+
+
+def test_runs() -> None:
+    row = RunRow(
+        run="20261124-034216-s",
+        study="s",
+        study_digest="d",
+        mode="plain",
+        status="complete",
+        created="2026-11-24T03:42:16+00:00",
+        finished=None,
+        n_arms=3,
+        n_complete=2,
+        seconds=61.0,
+    )
+    assert runs_table([row]).rows == (
+        ("20261124-034216-s", "s", "plain", "complete", "3", "2", "1 min 01 s", "2026-11-24 03:42"),
+    )
+
+
+@pytest.fixture
+def facts() -> BackboneFacts:
+    return BackboneFacts(
+        backbone="tiny",
+        image_size=32,
+        stages=(
+            StageFacts("stem", "input", 2, 100, 5000),
+            StageFacts("layer1", "layer1", 4, 1000, 7000),
+            StageFacts("head", "head", 1, 170, 320),
+        ),
+        cuts=(
+            CutFacts("input", ("conv1",), ((3, 32, 32),), 3072, 0, 0, "stem"),
+            CutFacts("layer1", ("layer1", "layer1.0"), ((8, 16, 16), (4,)), 8208, 5000, 100, "layer1"),
+            CutFacts("head", ("fc",), ((16,),), 64, 12000, 1100, "head"),
+        ),
+        refused=(),
+        head_path="fc",
+        head_features=16,
+        parameters=1270,
+        parameters_without_head=1100,
+        flops=12320,
+        mean=(0.5, 0.5, 0.5),
+        std=(0.5, 0.5, 0.5),
+        interpolation="bilinear",
+        cuttable=True,
+    )
+
+
+def test_stages_say_what_training_from_them_means(facts: BackboneFacts) -> None:
+    stem, layer1, head = stage_lines(facts)
+    assert (stem.train_from, stem.trained_parameters, stem.trained_flops) == ("all", 1100, 12320)
+    assert (layer1.train_from, layer1.trained_parameters, layer1.crossing_bytes) == ("layer1", 1000, 8208)
+    assert (head.train_from, head.trained_parameters, head.trained_flops) == ("head", 0, 320)
+    rows = stages_table(facts).rows
+    assert rows[0] == ("stem", "2", "100", "5.0 k", "3x32x32", "3.1 kB", "all", "1,100 + head")
+    assert rows[1] == ("layer1", "4", "1,000", "7.0 k", "8x16x16 + 4", "8.2 kB", "layer1", "1,000 + head")
+    assert rows[2] == ("head", "1", "170", "320", "16", "64 B", "head", "the head alone")
+
+
+def test_a_network_that_cannot_be_cut_says_why(facts: BackboneFacts) -> None:
+    uncuttable = replace(facts, cuttable=False, why_not="its forward loops over data")
+    assert stages_table(uncuttable).notes[-1] == "It can't be cut, so it is trained uncut: its forward loops over data"
+
+
+PLAN: dict[str, Any] = {
+    "study": "s",
+    "n_arms": 2,
+    "passes": [
+        {
+            "name": "resnet18 224 px to head",
+            "backbone": "resnet18",
+            "image_size": 224,
+            "cuts": ["layer4", "head"],
+            "splits": {"train": 4000, "val": 1000},
+            "views": 1,
+            "seconds": 98.0,
+            "bytes": 10_240_000,
+            "arms": 2,
+        }
+    ],
+    "trajectories": [
+        {
+            "id": "t1",
+            "backbone": "resnet18",
+            "train_from": "head",
+            "cut": "head",
+            "mode": "cached",
+            "why": "stored activations: 1 s against 100 s",
+            "parent": None,
+            "epochs": 5,
+            "serves": ["a", "b"],
+            "seconds_per_epoch": 0.2,
+            "seconds": 1.0,
+            "trained_parameters": 5130,
+        },
+        {
+            "id": "t2",
+            "backbone": "resnet18",
+            "train_from": "layer4",
+            "cut": "layer4",
+            "mode": "uncut",
+            "why": "frozen_norm is batch",
+            "parent": "t1",
+            "epochs": 2,
+            "serves": ["b"],
+            "seconds_per_epoch": 50.0,
+            "seconds": 100.0,
+            "trained_parameters": 8_398_858,
+        },
+    ],
+    "arms": [
+        {"name": "a", "path": [["t1", 5]], "alone_seconds": 99.0, "marginal_seconds": 0.5, "notes": []},
+        {
+            "name": "b",
+            "path": [["t1", 1], ["t2", 2]],
+            "alone_seconds": 198.0,
+            "marginal_seconds": 100.0,
+            "notes": ["uncut: frozen_norm is batch", "something of its own"],
+        },
+    ],
+    "totals": {
+        "seconds": 199.0,
+        "alone_seconds": 297.0,
+        "plain_seconds": 1000.0,
+        "bytes": 10_240_000,
+        "trained_epochs": 7,
+        "asked_epochs": 8,
+    },
+    "notes": ["t2: frozen_norm is batch", "measured on this machine"],
+}
+
+
+def test_a_plan_says_what_is_shared_and_why() -> None:
+    passes, trajectories, arms = plan_tables(PLAN)
+    assert passes.rows == (
+        ("resnet18 224 px to head", "resnet18", "224", "layer4, head", "5,000", "1", "10.2 MB", "1 min 38 s", "2"),
+    )
+    assert [row[0] for row in trajectories.rows] == ["t1", "t2"]
+    assert trajectories.rows[1][1:5] == ("layer4", "t1", "uncut", "2")
+    assert trajectories.rows[1][-1] == "frozen_norm is batch"
+    assert arms.rows == (
+        ("a", "t1:5", "1 min 39 s", "0.50 s", ""),
+        ("b", "t1:1 > t2:2", "3 min 18 s", "1 min 40 s", "something of its own"),
+    )
+    assert arms.notes == (
+        "2 arms ask for 8 epochs; 7 are trained, 10.2 MB are kept on disk.",
+        "Predicted: 3 min 19 s together; 4 min 57 s each alone; 16 min 40 s by the plain loop (--plain).",
+        "measured on this machine",
+    )
+
+
+def test_a_plan_without_passes_or_notes_has_no_table_or_column_for_them() -> None:
+    bare = {**PLAN, "passes": [], "arms": PLAN["arms"][:1]}
+    trajectories, arms = plan_tables(bare)
+    assert trajectories.columns[0] == "id"
+    assert arms.columns == ("arm", "path", "alone", "marginal")
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_plans_fit(width: int) -> None:
+    for table in plan_tables(PLAN):
+        text = drawn(table, width)
+        assert "…" not in text
+        grid = text.split(table.notes[0])[0] if table.notes else text
+        assert max(len(line) for line in grid.splitlines()[1:]) <= width
