@@ -42,16 +42,17 @@ def measure_rates(facts: BackboneFacts, cuts: Iterable[str]) -> Rates:
     Timings take a warm-up and the faster of two repeats, on random images and random weights: speed doesn't depend on
     the values.
     """
-    from frostline.data import Preprocessing, normalise
+    from frostline.data import normalise
     from frostline.features import engine_seconds
     from frostline.models import build_chain, load_backbone
     from frostline.study import Head
 
-    chain = build_chain(load_backbone(facts.backbone, "none", facts.image_size), 10, Head(), 0)
+    backbone = load_backbone(facts.backbone, "none", facts.image_size)
+    chain = build_chain(backbone, 10, Head(), 0)
     names = _measured_cuts(facts, cuts)
     forward, train = zip(*(_tail_seconds(chain, facts, name) for name in names), strict=True)
     if facts.cuttable:
-        preprocessing = Preprocessing(facts.image_size, facts.interpolation, facts.mean, facts.std)
+        preprocessing = backbone.preprocessing
         engine, prefix = engine_seconds(
             chain.prefix(["head"]),
             lambda images: normalise(images, preprocessing),

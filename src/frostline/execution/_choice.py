@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,6 @@ from safetensors.torch import load_file
 from frostline.execution._passes import make_pass
 from frostline.execution._rows import ImageRows
 from frostline.execution._trajectories import rows_of
-from frostline.plan import PassPlan
 from frostline.training import batches_in_order, evaluate, load_model_state, score
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from frostline.execution._context import Context
     from frostline.ledger import ArmRecord
-    from frostline.plan import TrajectoryPlan
+    from frostline.plan import PassPlan, TrajectoryPlan
     from frostline.study import Arm, Recipe
     from frostline.training import Rows
 
@@ -82,22 +82,18 @@ def _last_trajectory(context: Context, arm: Arm) -> TrajectoryPlan | None:
 
 
 def _test_pass(context: Context, recipe: Recipe, cut: str) -> PassPlan:
-    """Return the pass that takes the test images to the one cut that was chosen."""
-    n = len(context.dataset.test.labels)
-    return PassPlan(
-        name=f"{recipe.backbone} {recipe.image_size} px to {cut}, test",
-        backbone=recipe.backbone,
-        weights=recipe.weights,
-        image_size=recipe.image_size,
-        activations=recipe.activations,
-        augmentation="none",
-        views=1,
-        view_seed=None,
-        cuts=(cut,),
-        splits={"test": n},
-        seconds=0.0,
-        bytes=0,
-        arms=1,
+    """Return the pass that takes the test images to a cut, through a prefix that the run has compiled already."""
+    planned = next(
+        p
+        for p in context.plan.passes
+        if (p.backbone, p.weights, p.image_size, p.activations)
+        == (recipe.backbone, recipe.weights, recipe.image_size, recipe.activations)
+        and cut in p.cuts
+        and "val" in p.splits
+    )
+    n = len(context.dataset.test)
+    return replace(
+        planned, name=f"{planned.name}, test", splits={"test": n}, augmentation="none", views=1, view_seed=None
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from frostline.data import View, load_images, normalise
 from frostline.errors import FeatureError
@@ -11,6 +11,8 @@ from frostline.features import FeatureSpec, run_pass
 from frostline.study import Head
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     import torch
     from numpy.typing import NDArray
@@ -32,7 +34,7 @@ def make_pass(context: Context, planned: PassPlan) -> None:
     seconds, n_bytes, done, engines, reused = 0.0, 0, 0, [], True
     for split_name, n in planned.splits.items():
         split = context.dataset.split(split_name)
-        for view in _views(planned, split_name):
+        for view in _views(planned.augmentation, planned.view_seed, planned.views):
             specs = [
                 FeatureSpec(
                     images=split.fingerprint,
@@ -82,8 +84,8 @@ def open_features(context: Context, recipe: Recipe, cut: str, split_name: str) -
     """
     backbone = context.networks.of(recipe)
     split = context.dataset.split(split_name)
-    augmented = split_name == "train" and recipe.augmentation != "none" and isinstance(recipe.views, int)
-    views = [View(recipe.augmentation, recipe.seed, v) for v in range(int(recipe.views))] if augmented else [None]
+    n_views = recipe.views if split_name == "train" and isinstance(recipe.views, int) else 1
+    views = _views(recipe.augmentation if split_name == "train" else "none", recipe.seed, n_views)
     opened = []
     for view in views:
         spec = FeatureSpec(
@@ -105,10 +107,11 @@ def open_features(context: Context, recipe: Recipe, cut: str, split_name: str) -
     return opened
 
 
-def _views(planned: PassPlan, split_name: str) -> list[View | None]:
-    if planned.view_seed is None or split_name != "train":
+def _views(augmentation: Literal["none", "flip", "crop-flip"], seed: int | None, n_views: int) -> Sequence[View | None]:
+    """Return the stored views of each image; one, the image as it is, without augmentation."""
+    if augmentation == "none" or seed is None:
         return [None]
-    return [View(planned.augmentation, planned.view_seed, index) for index in range(planned.views)]
+    return [View(augmentation, seed, index) for index in range(n_views)]
 
 
 def _prefix(context: Context, planned: PassPlan) -> torch.nn.Module:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from frostline.data import Dataset
     from frostline.execution.events import Listener
     from frostline.models.facts import BackboneFacts
-    from frostline.plan import Plan
+    from frostline.plan import CachePolicy, Plan
     from frostline.study import Arm, Recipe, Study
 
 __all__ = ["Prepared", "plan_study", "prepare"]
@@ -37,10 +37,15 @@ class Prepared:
         """Images by split."""
         return {split.name: len(split) for split in self.dataset.splits}
 
-    def plan(self, decided: Mapping[str, str] | None = None, measured: Mapping[str, float] | None = None) -> Plan:
+    def plan(
+        self,
+        cache: CachePolicy = "auto",
+        decided: Mapping[str, str] | None = None,
+        measured: Mapping[str, float] | None = None,
+    ) -> Plan:
         """Return the plan; see build_plan for what an earlier plan decided and what a run measured."""
         return build_plan(
-            self.study.name, self.arms, self.counts, len(self.dataset.classes), self.costs_of, decided, measured
+            self.study.name, self.arms, self.counts, len(self.dataset.classes), self.costs_of, cache, decided, measured
         )
 
     def costs_of(self, recipe: Recipe) -> CostModel:
@@ -78,10 +83,16 @@ def prepare(study: Study, listener: Listener | None = None) -> Prepared:
     return Prepared(study, arms, dataset, costs)
 
 
-def plan_study(study: Study, listener: Listener | None = None) -> Plan:
+def plan_study(study: Study, *, cache: CachePolicy = "auto", listener: Listener | None = None) -> Plan:
     """Return what a study would share, train and cost; measures this machine first where it hasn't been.
+
+    Args:
+        study: what is asked.
+        cache: ``auto`` stores activations where that is predicted cheaper, ``always`` wherever it gives the same
+            answer, ``never`` nowhere.
+        listener: told when the machine is measured.
 
     Raises:
         StudyError, DataError, ModelError: the study asks for what isn't there.
     """
-    return prepare(study, listener).plan()
+    return prepare(study, listener).plan(cache)

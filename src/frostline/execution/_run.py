@@ -23,7 +23,7 @@ from frostline.ledger import ArmEntry, Ledger, RunRecord, Segment
 from frostline.places import workspace_directory
 
 if TYPE_CHECKING:
-    from frostline.plan import Plan
+    from frostline.plan import CachePolicy, Plan
     from frostline.study import Study
 
 __all__ = ["run"]
@@ -37,6 +37,7 @@ def run(
     resume: bool | None = None,
     device: str = "auto",
     engine: str = "auto",
+    cache: CachePolicy = "auto",
     listener: Listener | None = None,
 ) -> RunRecord:
     """Run a study and return what the ledger has of it.
@@ -51,6 +52,7 @@ def run(
         resume: True insists on an interrupted run to take up, False begins anew, None takes one up if there is one.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         engine: of feature passes: ``auto``, ``openvino`` or ``torch``.
+        cache: whether activations are stored: ``auto`` where that is predicted cheaper, ``always``, ``never``.
         listener: told each event as it happens.
 
     Raises:
@@ -68,7 +70,7 @@ def run(
         mode = "plain" if plain else "shared"
         provenance = describe_provenance(chosen_device)
         interrupted = _interrupted(ledger, prepared, mode, resume, emit)
-        plan = prepared.plan(_decided(ledger, interrupted))
+        plan = prepared.plan(cache, _decided(ledger, interrupted))
         if interrupted is None:
             run_id = _start(ledger, prepared, plan, mode, provenance)
         else:
@@ -178,7 +180,7 @@ def _cost(context: Context, seconds: float) -> dict[str, Any]:
     }
     measured = {**passes, **{id_: sum(rows) / len(rows) for id_, rows in epochs.items() if rows}}
     decided = {t.id: t.cut for t in context.plan.trajectories}
-    again = context.prepared.plan(decided, measured)
+    again = context.prepared.plan(decided=decided, measured=measured)
     return {
         "seconds": seconds,
         "predicted_seconds": context.plan.totals.seconds,

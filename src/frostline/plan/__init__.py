@@ -2,6 +2,6 @@
 
 from frostline.plan._build import build_plan
 from frostline.plan._costs import CostModel, Rates
-from frostline.plan._plan import ArmPlan, PassPlan, Plan, Totals, TrajectoryPlan
+from frostline.plan._plan import ArmPlan, CachePolicy, PassPlan, Plan, Totals, TrajectoryPlan
 
-__all__ = ["ArmPlan", "CostModel", "PassPlan", "Plan", "Rates", "Totals", "TrajectoryPlan", "build_plan"]
+__all__ = ["ArmPlan", "CachePolicy", "CostModel", "PassPlan", "Plan", "Rates", "Totals", "TrajectoryPlan", "build_plan"]

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from frostline.plan._passes import Need, gather_needs, plan_passes
-from frostline.plan._plan import ArmPlan, Mode, Plan, Totals, TrajectoryPlan
+from frostline.plan._plan import ArmPlan, CachePolicy, Mode, Plan, Totals, TrajectoryPlan
 from frostline.plan._trajectories import Node, grow_tree
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def build_plan(
     counts: Mapping[str, int],
     n_classes: int,
     costs_of: Callable[[Recipe], CostModel],
+    cache: CachePolicy = "auto",
     decided: Mapping[str, str] | None = None,
     measured: Mapping[str, float] | None = None,
 ) -> Plan:
@@ -46,6 +47,7 @@ def build_plan(
         counts: images by split, ``train``, ``val`` and ``test``.
         n_classes: K, for the size of the new heads.
         costs_of: the facts and rates of a recipe's backbone at its image size.
+        cache: whether activations are stored.
         decided: the cut of each trajectory where an earlier plan chose it, so that a resumed run keeps to it.
         measured: seconds that a run measured, of an epoch by trajectory and of a whole pass by name; they take the
             place of predictions in what the arms cost.
@@ -54,7 +56,7 @@ def build_plan(
         ModelError: a ``train_from`` that the backbone doesn't have.
     """
     nodes = grow_tree(arms, lambda recipe: costs_of(recipe).facts)
-    choices = {node.id: _choose(node, arms, counts, costs_of, (decided or {}).get(node.id)) for node in nodes}
+    choices = {node.id: _choose(node, arms, counts, costs_of, cache, (decided or {}).get(node.id)) for node in nodes}
     trajectories = tuple(_plan_trajectory(node, choices[node.id], arms, counts, n_classes, costs_of) for node in nodes)
     cached = [(t.cut, node.uses) for t, node in zip(trajectories, nodes, strict=True) if t.mode == "cached"]
     needs = gather_needs(cached, arms, counts, costs_of)
@@ -88,6 +90,7 @@ def _choose(
     arms: Sequence[Arm],
     counts: Mapping[str, int],
     costs_of: Callable[[Recipe], CostModel],
+    cache: CachePolicy,
     decided: str | None,
 ) -> _Choice:
     """Choose between stored activations and recomputing the prefix, by rule where there is one, else by cost."""
@@ -101,6 +104,8 @@ def _choose(
         cut = costs.facts.resolve("all" if decided == "input" else decided)
         mode: Mode = "recomputed" if cut == image else "cached"
         return _Choice(mode, cut, "as planned when the run began")
+    if cache != "auto":
+        return _Choice(*(("cached", node.deepest) if cache == "always" else ("recomputed", image)), "as asked")
     epochs, views = node.epochs, recipe.views if isinstance(recipe.views, int) else 1
     n_train, n_val = counts["train"], counts["val"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from frostline.plan._plan import PassPlan
 
@@ -22,9 +22,9 @@ class _Source(NamedTuple):
     backbone: str
     weights: str
     image_size: int
-    activations: str
+    activations: Literal["float32", "float16"]
     split: str
-    augmentation: str
+    augmentation: Literal["none", "flip", "crop-flip"]
     views: int
     view_seed: int | None
 

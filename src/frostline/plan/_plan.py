@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-__all__ = ["ArmPlan", "Mode", "PassPlan", "Plan", "Totals", "TrajectoryPlan"]
+__all__ = ["ArmPlan", "CachePolicy", "Mode", "PassPlan", "Plan", "Totals", "TrajectoryPlan"]
 
 Mode = Literal["cached", "recomputed", "uncut"]
+"""Where a trajectory's inputs come from: stored activations, or images through the frozen stages or a whole network."""
+
+CachePolicy = Literal["auto", "always", "never"]
+"""Whether activations are stored: where that is predicted cheaper, wherever it gives the same answer, or nowhere."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +26,8 @@ class PassPlan:
     backbone: str
     weights: str
     image_size: int
-    activations: str
-    augmentation: str
+    activations: Literal["float32", "float16"]
+    augmentation: Literal["none", "flip", "crop-flip"]
     views: int
     view_seed: int | None
     cuts: tuple[str, ...]
