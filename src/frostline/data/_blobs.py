@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import weakref
 from typing import IO
 
 from frostline.errors import DiskFullError
@@ -54,6 +55,7 @@ class Blobs:
                 folder.mkdir(parents=True, exist_ok=True)
                 # unlinked from the start: the room is given back however the process ends
                 self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
+                weakref.finalize(self, self._file.close)
             self._file.write(blob)
         except OSError as error:
             raise DiskFullError(

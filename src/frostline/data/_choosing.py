@@ -102,10 +102,11 @@ def _subset(
     count = _count(asked, n_whole if n_whole is not None else len(available))
     if count is None:
         return np.sort(available)
-    if isinstance(asked, float):
-        count = min(count, len(available))  # "all of it" is what is left after val and test were taken
+    if isinstance(asked, float) and (asked == 1 or count <= len(available) + 2):
+        # all of train is what val and test left; and three shares that make 1 may be one image short by rounding
+        count = min(count, len(available))
     if count > len(available):
-        taken = "" if n_whole in (None, len(available)) else f" ({n_whole} before val and test were taken)"
+        taken = "" if n_whole in (None, len(available)) else f", of {n_whole} before val and test were taken"
         raise DataError(f"data.{name} = {asked}: only {len(available)} images are there for {name}{taken}")
     if name == "train" and count < n_classes:
         raise DataError(f"data.train = {asked}: gives {count} images for {n_classes} classes; every class needs one")

@@ -7,6 +7,7 @@ import gzip
 import http.client
 import socket
 import tarfile
+import urllib.error
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -116,6 +117,8 @@ def _download(dataset: Any, root: Path) -> Any:
         if isinstance(error, OSError) and error.errno in NO_ROOM:
             raise
         cause = _cause(dataset, archive, error)
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()  # it keeps the connection, and our own error keeps it
         if _stamp(archive) != before:
             archive.unlink(missing_ok=True)  # what this download left; a file that lay there before is the user's
         raise DataError(

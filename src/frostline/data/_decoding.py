@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -10,15 +11,17 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from frostline.data._orientation import jpeg_orientation, turn_upright
 from frostline.errors import DataError
 
 __all__ = ["BadImageError", "Pixels", "decode_image"]
 
 Pixels: TypeAlias = NDArray[np.uint8]  # [H, W, 3], RGB
 
-ORIENTATION_TAG = 0x0112
 # Pillow opens these by pixel size alone: 16 bits a pixel, whatever the byte order
 SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
+# EPS would start Ghostscript on whatever the file says; the others are stubs that only recognise a file
+NOT_DECODED_BY_PILLOW = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
 ALPHA_MODES = ("RGBA", "LA", "PA", "RGBa", "La")
 
 
@@ -50,31 +53,19 @@ def decode_image(data: bytes) -> Pixels:
 
 def _decode_jpeg(data: bytes) -> Pixels | None:
     """Return a JPEG's pixels, or None when Pillow should try: CMYK, recoverable errors, not a JPEG after all."""
-    # the marker stands in the first segments, but a comment or preview may come before it
-    if b"Exif\x00\x00" in data[:65536] and _jpeg_orientation(data) != 1:
-        return None
     try:
         if simplejpeg.decode_jpeg_header(data)[2] not in ("YCbCr", "Gray", "RGB"):
             return None
         pixels: Pixels = simplejpeg.decode_jpeg(data, colorspace="RGB", strict=True)
     except ValueError:
         return None
-    return pixels
-
-
-def _jpeg_orientation(data: bytes) -> int:
-    """Return the EXIF orientation (1 is upright); anything unreadable is left to Pillow as 0."""
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            return int(image.getexif().get(ORIENTATION_TAG, 1))
-    except Exception:  # damaged EXIF raises nearly anything; the second decoder gives the verdict on the file
-        return 0
+    return turn_upright(pixels, jpeg_orientation(data))
 
 
 def _decode_with_pillow(data: bytes) -> Pixels:
     """Return the pixels as Pillow reads them, or raise BadImageError with the reason."""
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=_formats()) as image:
             image.load()
             return _to_rgb(_upright(image))
     except BadImageError:
@@ -83,6 +74,13 @@ def _decode_with_pillow(data: bytes) -> Pixels:
         raise BadImageError(f"is not an image (it starts with {_beginning(data)})") from None
     except Exception as error:  # Pillow's plugins raise OSError, SyntaxError, struct.error, zlib.error, IndexError, ...
         raise BadImageError(_reason(error)) from error
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    """Return the formats to try: all that Pillow decodes itself, without running other programs."""
+    Image.init()
+    return tuple(sorted(set(Image.OPEN) - NOT_DECODED_BY_PILLOW))
 
 
 def _upright(image: Image.Image) -> Image.Image:

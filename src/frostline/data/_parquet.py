@@ -156,7 +156,8 @@ def _holds_images(kind: Any) -> bool:
     """Tell whether a column's type can hold encoded images: binary, or a struct with binary ``bytes``."""
     if pa.types.is_struct(kind):
         index = kind.get_field_index("bytes")
-        return index >= 0 and _holds_images(kind.field(index).type)
+        # bytes that are null throughout are fine: the images lie beside the table
+        return index >= 0 and (pa.types.is_null(kind.field(index).type) or _holds_images(kind.field(index).type))
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind))
 
 
@@ -263,7 +264,7 @@ def _encoded(cell: dict[str, Any] | bytes | None, folder: Path) -> bytes | Excep
         if cell.get("bytes") is None and cell.get("path"):
             # the layout allows an image beside the table instead of in it
             try:
-                return (folder / cell["path"]).read_bytes()
+                return (folder / str(cell["path"])).read_bytes()
             except OSError:
                 return BadImageError(f'holds no bytes, and its path "{cell["path"]}" can\'t be read')
         encoded: bytes | None = cell.get("bytes")
