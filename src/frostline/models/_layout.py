@@ -81,14 +81,28 @@ def lay_out(module: nn.Module, head_path: str, image_size: int) -> Layout:
     if len(heads) != 1:
         raise ModelError(f"its classifier {head_path} is run {len(heads)} times, where once is needed")
     stages = find_stages(module, steps, head_path, heads[0])
-    cuts, refused = _find_cuts(steps, heads[0], graph, measured)
-    positions = {cut.position for cut in cuts}
-    stages = tuple(stage for stage in stages if stage.position in positions)
+    if graph is not None and measured is not None and not _returns(graph, measured, heads[0]):
+        raise ModelError(f"what its classifier {head_path} returns isn't what the network returns")
+    names = {stage.position: stage.name for stage in stages if stage.name not in _RESERVED}
+    cuts, refused = _find_cuts(steps, heads[0], names, graph, measured)
+    named = {cut.position: cut.name for cut in cuts} | {0: "stem"}
+    # A stage that can't be cut off belongs to the one before it.
+    stages = tuple(StageStart(named[s.position], s.position) for s in stages if s.position in named)
     return Layout(image_size, head_path, steps, stages, cuts, refused, graph, measured, why_not)
 
 
+def _returns(graph: fx.Graph, measured: Measured, position: int) -> bool:
+    """Return whether a network's output is the tensor of the node at a position, or that tensor reshaped."""
+    nodes = list(graph.nodes)
+    return measured.alias(nodes[position], nodes[-1])
+
+
 def _find_cuts(
-    steps: tuple[Step, ...], head_position: int, graph: fx.Graph | None, measured: Measured | None
+    steps: tuple[Step, ...],
+    head_position: int,
+    stage_names: dict[int, str],
+    graph: fx.Graph | None,
+    measured: Measured | None,
 ) -> tuple[tuple[Cut, ...], tuple[tuple[str, str], ...]]:
     """Return the cuts in execution order, and the paths at which a cut is refused with the reason."""
     begins: dict[int, list[str]] = {}
@@ -103,7 +117,8 @@ def _find_cuts(
     begins.setdefault(0, [])
     cuts, refused = [], []
     for position, paths in sorted(begins.items()):
-        name = "input" if position == 0 else "head" if position == head_position else _name(paths)
+        name = "input" if position == 0 else "head" if position == head_position else None
+        name = name or stage_names.get(position) or _name(paths)
         if name is None:
             continue
         try:

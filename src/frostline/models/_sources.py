@@ -16,6 +16,7 @@ from frostline.streams import stream_seed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from torch import nn
 
@@ -30,10 +31,12 @@ class Source:
 
     ``build(pretrained)`` makes the network for the image size asked; ``url``, or ``hub`` on the Hugging Face hub, is
     where its own weights come from, None where there are none; mean, std and interpolation are what those expect.
+    ``build_from_file`` reads a local file the library's own way, and gives None where that fails.
     """
 
     backbone: str
     build: Callable[[bool], nn.Module]
+    build_from_file: Callable[[Path], nn.Module | None]
     url: str | None
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
@@ -95,7 +98,7 @@ def _torchvision_source(backbone: str, image_size: int, any_size: bool) -> Sourc
         return typing.cast("nn.Module", builder(weights=None, **random_kwargs))
 
     mean, std = tuple(preset.mean), tuple(preset.std)
-    return Source(backbone, build, weights.url, mean, std, preset.interpolation.value)
+    return Source(backbone, build, lambda _path: None, weights.url, mean, std, preset.interpolation.value)
 
 
 def _accepted(builder: Callable[..., nn.Module]) -> set[str]:
@@ -120,11 +123,11 @@ def _timm_source(backbone: str, image_size: int) -> Source:
         if cfg.fixed_input_size and image_size != cfg.input_size[-1]:
             kwargs["img_size"] = image_size
 
-    def build(pretrained: bool) -> nn.Module:
+    def build(pretrained: bool, **more: Any) -> nn.Module:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # timm's notes to its own developers
             try:
-                return typing.cast("nn.Module", timm.create_model(name, pretrained=pretrained, **kwargs))
+                return typing.cast("nn.Module", timm.create_model(name, pretrained=pretrained, **kwargs, **more))
             except (TypeError, AssertionError, ValueError) as error:
                 if "img_size" not in kwargs:
                     raise
@@ -134,4 +137,10 @@ def _timm_source(backbone: str, image_size: int) -> Source:
                     f"set image_size = {own} ({error})"
                 ) from error
 
-    return Source(backbone, build, url, mean, std, interpolation, hub)
+    def build_from_file(path: Path) -> nn.Module | None:
+        try:
+            return build(True, pretrained_cfg_overlay={"file": str(path)})
+        except Exception:  # the file isn't of this network; by what it fails depends on timm's code for it
+            return None
+
+    return Source(backbone, build, build_from_file, url, mean, std, interpolation, hub)

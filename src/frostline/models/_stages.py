@@ -1,6 +1,6 @@
 """The stages of a network, found by one rule for every architecture.
 
-Containers that hold most of the parameters are opened until several large units are seen; runs of single layers form
+Containers are opened, level by level, until several of them follow one another; runs of single layers form
 one stage, closed by a pooling; units with nothing but normalisation, or no parameters at all, belong to the stage
 before; the first stage is ``stem`` and the last one ``head``.
 """
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["StageStart", "find_stages"]
 
 _SEVERAL = 3
-_LARGE = 0.01
-"""A container counts as large when it holds this share of the parameters: more than a stem or a last normalisation."""
 
 
 @dataclass(frozen=True)
@@ -63,20 +61,16 @@ def _find_units(module: nn.Module, steps: Sequence[Step], head_path: str) -> set
             children = deeper.setdefault(parent, [])
             if child not in children:
                 children.append(child)
-    sizes = {path: _size(module.get_submodule(path), head_path, path) for path in deeper}
     units = list(deeper[""])
     while True:
-        large = [path for path in units if path in sizes and sizes[path] >= _LARGE * sizes[""]]
-        if len(large) >= _SEVERAL or not large:
+        # The first unit is the stem, whatever it is made of, and doesn't count.
+        containers = [
+            path for path in units[1:] if path in deeper and _has_weights(module.get_submodule(path), head_path, path)
+        ]
+        opened = containers or [path for path in units if path in deeper]
+        if len(containers) >= _SEVERAL or not opened:
             return set(units) - {head_path}
-        opened = max(large, key=lambda path: sizes[path])
-        i = units.index(opened)
-        units[i : i + 1] = deeper[opened]
-
-
-def _size(module: nn.Module, head_path: str, path: str) -> int:
-    """Return the number of a module's parameters outside of the head."""
-    return sum(p.numel() for name, p in module.named_parameters(path) if not f"{name}.".startswith(f"{head_path}."))
+        units = [part for path in units for part in (deeper[path] if path in opened else [path])]
 
 
 def _has_weights(module: nn.Module, head_path: str, path: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -93,31 +93,35 @@ def _steps_by_hooks(module: nn.Module, head_path: str, image_size: int) -> tuple
     steps: list[Step] = []
     stack: list[str] = []
     counter = FlopCounterMode(display=False)
-    entered: list[int] = []
-    waiting: set[str] = {names[id(p)] for p in module.parameters(recurse=False)}
+    entered: list[tuple[int, int]] = []
+    assigned: set[str] = set()
 
-    def enter(path: str, layer: nn.Module) -> None:
+    def enter(path: str) -> None:
         stack.append(path)
-        entered.append(counter.get_total_flops())
-        if path != head_path and next(layer.children(), None) is not None:
-            # a container's own parameters belong to the first layer run within it
-            waiting.update(names[id(p)] for p in layer.parameters(recurse=False))
+        entered.append((len(steps), counter.get_total_flops()))
 
     def leave(path: str, layer: nn.Module) -> None:
-        started = entered.pop()
+        first, flops = entered.pop()
+        own = frozenset(names[id(p)] for p in layer.parameters())
         if path == head_path or next(layer.children(), None) is None:
-            own = frozenset(names[id(p)] for p in layer.parameters()) | waiting
-            waiting.clear()
             buffers = frozenset(buffer_names[id(b)] for b in layer.buffers())
-            flops = counter.get_total_flops() - started
-            steps.append(Step(tuple(stack), path, own, buffers, flops))
+            steps.append(Step(tuple(stack), path, own, buffers, counter.get_total_flops() - flops))
+            assigned.update(own)
+        else:
+            assign_rest(first, own)
         stack.pop()
+
+    def assign_rest(first: int, own: frozenset[str]) -> None:
+        """Give what a container reads by itself, not through a layer's call, to the first step within it."""
+        if own - assigned and first < len(steps):
+            steps[first] = replace(steps[first], parameters=steps[first].parameters | (own - assigned))
+            assigned.update(own)
 
     handles = []
     for path, layer in module.named_modules():
         inside = path.startswith(head_path + ".")
         if path and not inside:
-            handles.append(layer.register_forward_pre_hook(lambda m, _, p=path: enter(p, m)))
+            handles.append(layer.register_forward_pre_hook(lambda _m, _i, p=path: enter(p)))
             handles.append(layer.register_forward_hook(lambda m, _i, _o, p=path: leave(p, m)))
     training = module.training
     try:
@@ -127,6 +131,7 @@ def _steps_by_hooks(module: nn.Module, head_path: str, image_size: int) -> tuple
         module.train(training)
         for handle in handles:
             handle.remove()
+    assign_rest(0, frozenset(names.values()))
     return tuple(steps)
 
 

