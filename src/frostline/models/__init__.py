@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from frostline.models._chain import Chain, build_chain
     from frostline.models._freezing import freeze, frozen_digest
     from frostline.models._names import check_backbone, known_backbones
+    from frostline.models._weights_at_hand import describe_weights
     from frostline.models.facts import BackboneFacts, CutFacts, StageFacts, backbone_facts
 
 _WHERE = {
+    "describe_weights": "_weights_at_hand",
     "Backbone": "_backbone",
     "Chain": "_chain",
     "build_chain": "_chain",
@@ -39,6 +41,7 @@ __all__ = [
     "backbone_facts",
     "build_chain",
     "check_backbone",
+    "describe_weights",
     "freeze",
     "frozen_digest",
     "known_backbones",

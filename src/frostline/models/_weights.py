@@ -95,7 +95,7 @@ def digest_tensors(tensors: dict[str, torch.Tensor]) -> str:
 
 
 def _load_by_name(module: nn.Module, given: dict[str, torch.Tensor], path: Path, backbone: str) -> None:
-    """Load tensors with the network's own names; its classifier may be absent or of other classes, as it is replaced."""
+    """Load tensors with the network's own names; its classifier may be absent or of other classes: it is replaced."""
     heads = tuple(f"{head}." for head in find_classifier(module, backbone))
     wanted = {name: tensor for name, tensor in module.state_dict().items() if not name.startswith(heads)}
     given = {name: tensor for name, tensor in given.items() if not name.startswith(heads)}

