@@ -1,0 +1,220 @@
+"""An engine is believed only where it agrees with eager torch."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from frostline.errors import FeatureError
+from frostline.features import FeatureStore, _engine
+from frostline.features._engine import largest_difference
+from frostline.features._openvino import OpenVinoEngine
+from frostline.features._torch import TorchEngine
+
+from . import passes
+from .passes import BATCH_SIZE, SHAPES, N, Prefix, contents, images, make_specs, normalise_batch, run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+
+class Altered(TorchEngine):
+    """An engine whose numbers are not quite right."""
+
+    alter: Callable[[NDArray[Any]], NDArray[Any]]
+
+    def __init__(self, module: nn.Module, batch: torch.Tensor, device: str) -> None:
+        super().__init__(module, batch, device)
+        self.identity = "altered"
+
+    def run(self, batches: Iterable[NDArray[np.uint8]]) -> Generator[tuple[NDArray[Any], ...]]:
+        for outputs in super().run(batches):
+            yield tuple(type(self).alter(output) for output in outputs)
+
+
+def with_nan(rows: NDArray[Any]) -> NDArray[Any]:
+    result = rows.copy()
+    result.flat[7] = np.nan
+    return result
+
+
+WRONG: dict[str, tuple[Callable[[NDArray[Any]], NDArray[Any]], str]] = {
+    "scaled": (lambda rows: rows * 1.002, r"differs from eager torch by 2\.0e-03 relative"),
+    "one number": (
+        lambda rows: np.where(rows == rows.max(), rows * 1.5, rows),
+        r"differs from eager torch by 5\.0e-01",
+    ),
+    "nan": (with_nan, "differs from eager torch by inf relative"),
+    "transposed": (lambda rows: rows.swapaxes(1, -1)[..., :-1], "differs from eager torch by inf relative"),
+    "half": (lambda rows: rows.astype(np.float16), "differs from eager torch by inf relative"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+@pytest.mark.parametrize("engine", ["auto", "openvino"])
+def test_an_engine_that_differs_is_rejected(
+    store: FeatureStore, tmp_path: Path, notices: list[str], monkeypatch: pytest.MonkeyPatch, wrong: str, engine: str
+) -> None:
+    alter, message = WRONG[wrong]
+    monkeypatch.setitem(_engine.ENGINES, "openvino", type("Wrong", (Altered,), {"alter": staticmethod(alter)}))
+    report = run(store, ["layer4"], engine=engine, notice=notices.append)
+    assert report.engine.startswith("torch")
+    assert len(notices) == 1
+    assert notices[0].startswith("engine openvino ")
+    assert "more than 1e-03: rejected, eager torch on the CPU is used" in notices[0]
+    assert re.search(message, notices[0])
+    plain = FeatureStore(tmp_path / "plain")
+    run(plain, ["layer4"])
+    assert contents(plain) == contents(store)
+
+
+def test_an_engine_within_tolerance_is_used(store: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    slight = type("Slight", (Altered,), {"alter": staticmethod(lambda rows: rows * np.float32(1.0005))})
+    monkeypatch.setitem(_engine.ENGINES, "openvino", slight)
+    assert run(store, ["layer4"], engine="auto").engine == "altered"
+
+
+def test_an_engine_that_cannot_run_the_network_is_passed_over(
+    store: FeatureStore, notices: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def build(module: nn.Module, batch: torch.Tensor, device: str) -> TorchEngine:
+        raise RuntimeError("no such operation\nand a long trace")
+
+    monkeypatch.setitem(_engine.ENGINES, "openvino", build)
+    report = run(store, ["layer4"], engine="auto", notice=notices.append)
+    assert report.engine.startswith("torch")
+    assert notices == [
+        "engine openvino can't run this network (no such operation): eager torch on the CPU does, more slowly"
+    ]
+
+
+def test_automatic_on_the_cpu_is_openvino(store: FeatureStore, notices: list[str]) -> None:
+    report = run(store, ["head"], engine="auto", notice=notices.append)
+    assert report.engine.startswith("openvino 20")
+    assert notices == []
+
+
+def test_an_unknown_engine(store: FeatureStore) -> None:
+    with pytest.raises(FeatureError, match='engine "tensorrt" is unknown: choose auto, openvino, torch'):
+        run(store, ["head"], engine="tensorrt")
+
+
+def stop_halfway(done: int, total: int) -> None:
+    if done > N // 2:
+        raise KeyboardInterrupt
+
+
+def test_rows_begun_by_another_engine_are_made_again(
+    store: FeatureStore, tmp_path: Path, notices: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slight = type("Slight", (Altered,), {"alter": staticmethod(lambda rows: rows * np.float32(1.0005))})
+    with monkeypatch.context() as patched:
+        patched.setitem(_engine.ENGINES, "openvino", slight)
+        with pytest.raises(KeyboardInterrupt, match=""):
+            run(store, ["head"], engine="openvino", progress=stop_halfway, seconds_a_batch=0.01)
+    run(FeatureStore(store.path), ["head"], engine="torch", notice=notices.append)
+    assert any("were begun with altered, now it is torch" in text for text in notices)
+    plain = FeatureStore(tmp_path / "plain")
+    run(plain, ["head"], engine="torch")
+    assert contents(plain) == contents(store)
+
+
+def test_automatic_goes_on_with_the_engine_that_began(store: FeatureStore, notices: list[str]) -> None:
+    with pytest.raises(KeyboardInterrupt, match=""):
+        run(store, ["head"], engine="torch", progress=stop_halfway, seconds_a_batch=0.01)
+    report = run(store, ["head"], engine="auto", notice=notices.append)
+    assert report.engine.startswith("torch")
+    assert len(notices) == 1
+    assert "going on from" in notices[0]
+
+
+def test_automatic_goes_on_with_the_batches_that_began(store: FeatureStore, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt, match=""):
+        run(store, ["head"], progress=stop_halfway, seconds_a_batch=0.01)
+    run(store, ["layer4", "head"], batch_size=5)
+    whole = FeatureStore(tmp_path / "whole")
+    run(whole, ["layer4"], batch_size=5)
+    run(whole, ["head"])
+    assert contents(whole) == contents(store)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "difference"),
+    [
+        ([1.0, 2.0], [1.0, 2.0], 0.0),
+        ([1.0, 2.002], [1.0, 2.0], 0.001),
+        ([0.0, 0.0], [0.0, 0.0], 0.0),
+        ([1.0, np.inf], [1.0, np.inf], 0.0),
+        ([1.0, 2.0], [1.0, np.nan], np.inf),
+        ([1.0, np.nan], [1.0, 2.0], np.inf),
+        ([1.0, 2.0, 3.0], [1.0, 2.0], np.inf),
+        ([], [], 0.0),
+    ],
+)
+def test_differences_are_relative_to_the_largest_number(
+    ours: list[float], theirs: list[float], difference: float
+) -> None:
+    arrays = [np.array(ours, np.float32)], [np.array(theirs, np.float32)]
+    assert largest_difference(*arrays) == pytest.approx(difference, rel=1e-3)
+
+
+def test_a_prefix_of_other_shapes_is_an_error(store: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SHAPES, "head", ((513,),))
+    with pytest.raises(
+        FeatureError, match=r"shapes \[\(4, 512\)\] for a batch of 4, expected one row each of \[\(513,\)"
+    ):
+        run(store, ["head"])
+
+
+def test_a_prefix_of_too_few_tensors_is_an_error(store: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SHAPES, "head", ((512,), (512,)))
+    with pytest.raises(FeatureError, match="the prefix gives 1 tensors, expected 2"):
+        run(store, ["head"])
+
+
+def test_specifications_of_different_images_are_no_pass(store: FeatureStore) -> None:
+    with pytest.raises(FeatureError, match=r"stores each cut once, got \['head', 'head'\]"):
+        run(store, ["head", "head"])
+
+
+def test_an_error_while_loading_reaches_the_caller(store: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> NDArray[np.uint8]:
+        raise FileNotFoundError("cat.jpg is gone")
+
+    monkeypatch.setattr(passes, "images", fail)
+    with pytest.raises(FileNotFoundError, match=r"cat\.jpg is gone"):
+        run(store, ["head"])
+
+
+@pytest.mark.parametrize(("n_streams", "n_threads"), [(1, 1), (1, 2), (2, 2)])
+def test_openvino_gives_the_same_bits_whatever_its_threads(n_streams: int, n_threads: int) -> None:
+    import openvino
+
+    module = _engine.Prefix(normalise_batch, Prefix(["layer4", "head"]), [0, 1])
+    batch = torch.from_numpy(images()[:BATCH_SIZE])
+    engine = OpenVinoEngine(module, batch, "cpu")
+    (expected,) = engine.run([images()[:BATCH_SIZE]])
+    with torch.no_grad():
+        model = openvino.convert_model(torch.export.export(module, (batch,), strict=False))
+    settings = {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": n_streams, "INFERENCE_NUM_THREADS": n_threads}
+    compiled = openvino.Core().compile_model(model, "CPU", settings)
+    found = compiled(images()[:BATCH_SIZE])
+    for index, rows in enumerate(expected):
+        assert np.array_equal(found[index], rows)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_cuda_agrees_with_the_cpu(store: FeatureStore) -> None:
+    report = run(store, ["layer4", "head"], engine="auto", device="cuda")
+    assert report.engine.startswith("torch")
+    assert "cuda" in report.engine
+    assert store.open(make_specs(["head"])[0]) is not None
