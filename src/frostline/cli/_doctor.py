@@ -7,7 +7,6 @@ import shutil
 import sys
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from frostline.cli._options import JsonOption, WorkspaceOption, choose_workspace, print_json
 
@@ -108,15 +107,18 @@ def _engines() -> dict[str, str]:
 
 def _weights() -> dict[str, str]:
     from frostline import models
+    from frostline.report import format_bytes
 
-    return {str(name): str(what) for name, what in models.describe_weights().items()}
+    found = {each.name: f"{each.path} ({format_bytes(each.n_bytes)})" for each in models.describe_weights()}
+    return found or {"none": "downloaded when first used"}
 
 
 def _data_sets(cache: Path) -> dict[str, str]:
-    cifar10: Any = cache / "datasets" / "cifar-10-batches-py"
+    folder = cache / "datasets"
+    has_cifar10 = any((folder / name).exists() for name in ("cifar-10-batches-py", "cifar-10-python.tar.gz"))
     return {
         "digits": "at hand (scikit-learn)"
         if importlib.util.find_spec("sklearn")
         else "needs scikit-learn: pip install 'frostline[starter]'",
-        "cifar10": f"at hand in {cifar10.parent}" if cifar10.is_dir() else "downloaded when first used (170 MB)",
+        "cifar10": f"at hand in {folder}" if has_cifar10 else "downloaded when first used (170 MB)",
     }

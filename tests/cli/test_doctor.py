@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import json
+from importlib import metadata
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from frostline import __version__, models
+
+if TYPE_CHECKING:
+    from .conftest import Invoke
+
+
+@pytest.fixture(autouse=True)
+def some_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = SimpleNamespace(name="resnet18-f37072fd", path=Path("/cache/resnet18-f37072fd.pth"), n_bytes=46_830_571)
+    monkeypatch.setattr(models, "describe_weights", lambda: (weights,), raising=False)
+
+
+def test_everything_a_report_of_a_fault_needs(workspace: Path, invoke: Invoke) -> None:
+    result = invoke("doctor", "--json")
+    assert result.exit_code == 0
+    facts = json.loads(result.stdout)
+    assert list(facts) == ["versions", "devices", "places", "engines", "weights", "data sets"]
+    assert facts["versions"]["frostline"] == __version__
+    assert facts["versions"]["torch"] == metadata.version("torch")
+    assert "cores" in facts["devices"]["cpu"]
+    assert facts["places"]["workspace"].startswith(f"{workspace} (writable, ")
+    assert "not made yet" in facts["places"]["workspace"]
+    assert facts["engines"]["torch"] == "usable"
+    assert "usable on CPU" in facts["engines"]["openvino"]
+    assert facts["weights"] == {"resnet18-f37072fd": "/cache/resnet18-f37072fd.pth (46.8 MB)"}
+    assert facts["data sets"]["cifar10"] == "downloaded when first used (170 MB)"
+
+
+def test_the_table_says_the_same(workspace: Path, invoke: Invoke) -> None:
+    lines = invoke("doctor").stdout.splitlines()
+    assert any(line.split() == ["versions", "frostline", __version__] for line in lines)
+    assert any(line.split()[:2] == ["weights", "resnet18-f37072fd"] for line in lines)
+
+
+def test_data_sets_at_hand(workspace: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("FROSTLINE_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "cache" / "datasets" / "cifar-10-batches-py").mkdir(parents=True)
+    facts = json.loads(invoke("doctor", "--json").stdout)
+    assert facts["data sets"]["cifar10"] == f"at hand in {tmp_path / 'cache' / 'datasets'}"
+
+
+def test_an_engine_that_does_not_load(workspace: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "openvino", None)
+    facts = json.loads(invoke("doctor", "--json").stdout)
+    assert facts["engines"]["openvino"].startswith("not usable: import of openvino halted")
