@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from frostline.data import Dataset, Preprocessing, load_dataset, load_images
@@ -182,6 +186,71 @@ def test_skipping_everything_is_an_error_with_the_reasons(case: str, make_files:
         load_dataset(ask("folder", root, on_bad_image="skip"))
 
 
+def test_skipped_items_are_a_warning_too(make_files: Make, ask: Ask) -> None:
+    root = make_files(GOOD | {f"cat/bad{n}.png": b"" for n in range(7)} | {"x.txt": "x"})
+    (warning,) = load_dataset(ask("folder", root, on_bad_image="skip")).warnings
+    # found while listing first, found while decoding after
+    assert warning.startswith("8 items left out: x.txt lies outside the class folders; cat/bad")
+    assert warning.endswith(" is empty (0 bytes); and 3 more")
+
+
+def test_a_link_that_leads_back_up_is_not_followed_for_ever(make_files: Make, ask: Ask) -> None:
+    root = make_files(GOOD)
+    (root / "cat" / "again").symlink_to(root / "cat")
+    dataset = load_dataset(ask("folder", root))
+    assert sum(len(split) for split in dataset.splits) == 12
+
+
+def test_a_folder_that_cannot_be_listed_is_an_error(
+    make_files: Make, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = make_files(GOOD | {"cat/locked/0.png": 50})
+    original = os.scandir
+
+    def refuse(path: Any) -> Any:
+        if str(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return original(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(DataError, match=r'data.source = "folder".*locked: can\'t be read \(Permission denied\)'):
+        load_dataset(ask("folder", root))
+
+
+def test_a_file_where_cifar10_should_be(tmp_path: Path, ask: Ask) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(DataError, match=r"file: can't be read \(File exists\)"):
+        load_dataset(ask("cifar10", tmp_path / "file"))
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.one_of(
+        st.binary(max_size=200),
+        st.text(max_size=200).map(str.encode),
+        st.lists(st.lists(st.text(max_size=8), max_size=4).map(",".join), max_size=8).map(
+            lambda rows: "\n".join(["path,label,split", *rows]).encode()
+        ),
+    )
+)
+def test_whatever_a_table_holds_only_our_own_errors_come_out(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "any.csv").write_bytes(content)
+    with pytest.raises(DataError, match=r"any.csv"):
+        load_dataset(Data(source="csv", path=str(tmp_path / "any.csv")))
+
+
+def test_whatever_is_damaged_in_a_parquet_file_only_our_own_errors_come_out(make_parquet: Make, ask: Ask) -> None:
+    path = make_parquet({"train.parquet": [0, 1] * 10}) / "train.parquet"
+    whole, rng = path.read_bytes(), np.random.default_rng(0)
+    for _ in range(60):
+        damaged = bytearray(whole)
+        for place in rng.integers(0, len(whole) - 2000, size=3):  # the metadata at the end is Arrow's own to check
+            damaged[place] ^= int(rng.integers(1, 256))
+        path.write_bytes(damaged)
+        with contextlib.suppress(DataError):
+            load_dataset(ask("parquet", path, on_bad_image="skip"))
+
+
 def test_an_unreadable_file_says_so(make_files: Make, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     root = make_files(GOOD)
     original = Path.read_bytes
@@ -270,6 +339,7 @@ TABLES: dict[str, tuple[str | bytes, str]] = {
         r"1 item can't be used\n  cat/gone.png: does not exist",
     ),
     "a folder as an image": (f"path,label\n{ROWS}cat,cat\n", r"1 item can't be used\n  cat: can't be read"),
+    "a path that no system accepts": (f"path,label\n{ROWS}cat/\0.png,cat\n", "1 item can't be used|is not a CSV table"),
     "a row twice": (f"path,label\n{ROWS}cat/0.png,cat\n", r"\n  all.csv:14: repeats cat/0.png of line 2"),
     "wrong paths everywhere": (
         f"path,label\n{ROWS.replace('.png', '.PNG')}",
@@ -374,10 +444,10 @@ PARQUET: dict[str, tuple[Callable[[], pa.Table], dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("case", PARQUET)
 def test_bad_parquet_files(case: str, tmp_path: Path, ask: Ask) -> None:
-    make, settings, message = PARQUET[case]
+    make, given_columns, message = PARQUET[case]
     pq.write_table(make(), tmp_path / "all.parquet")
     with pytest.raises(DataError, match=message):
-        load_dataset(ask("parquet", tmp_path / "all.parquet", **settings))
+        load_dataset(ask("parquet", tmp_path / "all.parquet", **given_columns))
 
 
 def test_parquet_files_of_an_unknown_split(make_parquet: Make, ask: Ask) -> None:

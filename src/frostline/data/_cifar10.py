@@ -36,7 +36,7 @@ def open_cifar10(path: str | None, *, download: bool = True) -> Source:
     download once. Nothing damaged is left where a later run would find it.
 
     Args:
-        path: the folder of ``cifar-10-python.tar.gz`` or ``cifar-10-batches-py`` (or the latter itself); the cache
+        path: the folder of ``cifar-10-python.tar.gz`` or ``cifar-10-batches-py``, or one of these itself; the cache
             directory's ``datasets`` where left out.
         download: whether to download what is missing.
 
@@ -47,7 +47,7 @@ def open_cifar10(path: str | None, *, download: bool = True) -> Source:
     from torchvision.datasets import CIFAR10
 
     root = Path(path).expanduser() if path else cache_directory() / "datasets"
-    if root.name == CIFAR10.base_folder:
+    if root.name in (CIFAR10.base_folder, CIFAR10.filename):
         root = root.parent
     train = _at_hand(CIFAR10, root)
     if train is None:

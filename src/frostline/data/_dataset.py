@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from frostline.data._decoding import BadImageError, Pixels
 from frostline.errors import DataError, closest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
+
+    from frostline.data._decoding import Pixels
 
 __all__ = ["Dataset", "Skipped", "Split", "pixels_digest"]
 
@@ -117,7 +118,7 @@ class Dataset:
         index = int(chosen.ids[position])
         try:
             pixels = self.read(index)
-        except (BadImageError, OSError) as error:
+        except (OSError, ValueError) as error:
             raise DataError(f"{self.name_of(index)}: could be read when the run began, but now {error}") from error
         # features are stored under the digest, so other pixels must never reach them
         if pixels_digest(pixels) != chosen.digests[position]:

@@ -112,8 +112,11 @@ def _list_classes(entries: list[Path], split: str, listing: _Listing) -> None:
             listing.fault(entry, "lies outside the class folders")
             continue
         listing.class_names.add(entry.name)
-        for folder, folders, names in os.walk(entry, followlinks=True):
-            folders[:] = sorted(name for name in folders if not _ignored(name))
+        for folder, folders, names in os.walk(entry, followlinks=True, onerror=_stop):
+            # a link that leads back up would be followed for ever
+            above = {os.path.realpath(parent) for parent in (Path(folder), *Path(folder).parents)}
+            kept = (name for name in folders if not _ignored(name))
+            folders[:] = sorted(name for name in kept if os.path.realpath(Path(folder) / name) not in above)
             for name in sorted(name for name in names if not _ignored(name)):
                 _list_file(Path(folder) / name, entry.name, split, listing)
 
@@ -125,6 +128,11 @@ def _list_file(path: Path, class_name: str, split: str, listing: _Listing) -> No
         listing.splits.append(split)
     else:
         listing.fault(path, "is not an image")
+
+
+def _stop(error: OSError) -> None:
+    """Raise what os.walk would pass over in silence: a folder that can't be listed."""
+    raise error
 
 
 def _ignored(name: str) -> bool:

@@ -13,7 +13,7 @@ from frostline.data._dataset import Dataset, Skipped, Split, pixels_digest
 from frostline.data._decoding import BadImageError
 from frostline.data._source import SPLIT_NAMES, Ids, Reader, Source
 from frostline.data._workers import map_in_threads
-from frostline.errors import DataError, closest
+from frostline.errors import DataError, FrostlineError, closest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["load_dataset"]
 
 LISTED = 20  # faults named in a message; the rest is counted
-LISTED_PAIRS = 5
+LISTED_IN_A_LINE = 5
 
 
 def load_dataset(data: Data) -> Dataset:
@@ -41,7 +41,13 @@ def load_dataset(data: Data) -> Dataset:
             asked for, or bad images; says what, where and what to do.
         MissingExtraError: ``digits`` without scikit-learn.
     """
-    source, faults = _trainable(_open(data))
+    try:
+        source, faults = _trainable(_open(data))
+    except FrostlineError:
+        raise
+    except OSError as error:
+        named = f"{error.filename}: " if error.filename else ""
+        raise DataError(f"{_where(data)}: {named}can't be read ({error.strerror or error})") from error
     if len(source.classes) < 2:
         found = f'one class only, "{source.classes[0]}"' if source.classes else "no class with an image in train"
         raise DataError(f"{_where(data)}: {found}: at least two are needed{_listed(faults)}")
@@ -66,7 +72,7 @@ def load_dataset(data: Data) -> Dataset:
         val=splits[1],
         test=splits[2],
         skipped=tuple(faults),
-        warnings=_duplicates(splits, source.name),
+        warnings=(*_left_out(faults), *_duplicates(splits, source.name)),
         source=_description(data),
         read=read,
         name_of=source.name,
@@ -139,7 +145,7 @@ def _check(source: Source, chosen: dict[str, Ids], read: Reader) -> tuple[dict[i
     def check(image: int) -> str | Skipped:
         try:
             return pixels_digest(read(image))
-        except (BadImageError, OSError) as error:
+        except (OSError, ValueError) as error:  # ValueError: a bad image, or a path that no system accepts
             return Skipped(source.name(image), _cause(error))
 
     ids = [image for name in SPLIT_NAMES for image in chosen[name].tolist()]
@@ -151,12 +157,12 @@ def _check(source: Source, chosen: dict[str, Ids], read: Reader) -> tuple[dict[i
     return digests, faults
 
 
-def _cause(error: BadImageError | OSError) -> str:
+def _cause(error: OSError | ValueError) -> str:
     if isinstance(error, FileNotFoundError):
         return "does not exist"
     if isinstance(error, OSError):
         return f"can't be read ({error.strerror or error})"
-    return str(error)
+    return str(error) if isinstance(error, BadImageError) else f"can't be read ({error})"
 
 
 def _split(name: str, ids: Ids, labels: Ids, digests: dict[int, str]) -> Split:
@@ -177,6 +183,15 @@ def _require_images(data: Data, source: Source, splits: list[Split], faults: lis
         )
 
 
+def _left_out(faults: list[Skipped]) -> tuple[str, ...]:
+    """Return a warning that counts what was skipped and names the first of it."""
+    if not faults:
+        return ()
+    first = "; ".join(f"{fault.item} {fault.reason}" for fault in faults[:LISTED_IN_A_LINE])
+    more = f"; and {len(faults) - LISTED_IN_A_LINE} more" if len(faults) > LISTED_IN_A_LINE else ""
+    return (f"{_counted(faults)} left out: {first}{more}",)
+
+
 def _duplicates(splits: list[Split], name: Callable[[int], str]) -> tuple[str, ...]:
     """Return warnings about equal images in two splits, and about equal images with two labels."""
     places: defaultdict[str, list[tuple[str, int, int]]] = defaultdict(list)
@@ -188,8 +203,12 @@ def _duplicates(splits: list[Split], name: Callable[[int], str]) -> tuple[str, .
     contradictory = [group for group in repeated if len({label for _, _, label in group}) > 1]
 
     def pairs(groups: list[list[tuple[str, int, int]]]) -> str:
-        shown = [" = ".join(f"{name(image)} ({split})" for split, image, _ in group) for group in groups[:LISTED_PAIRS]]
-        return "; ".join(shown) + (f"; and {len(groups) - LISTED_PAIRS} more" if len(groups) > LISTED_PAIRS else "")
+        shown = [
+            " = ".join(f"{name(image)} ({split})" for split, image, _ in group) for group in groups[:LISTED_IN_A_LINE]
+        ]
+        return "; ".join(shown) + (
+            f"; and {len(groups) - LISTED_IN_A_LINE} more" if len(groups) > LISTED_IN_A_LINE else ""
+        )
 
     warnings = []
     if across:

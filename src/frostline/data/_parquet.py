@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,8 @@ import pyarrow.parquet as pq
 from frostline.data._blobs import Blobs
 from frostline.data._dataset import Skipped
 from frostline.data._decoding import BadImageError, Pixels, decode_image
-from frostline.data._source import SPLIT_NAMES, SYNONYMS, Ids, Reader, Source, canonical_split, sorted_classes
+from frostline.data._parquet_columns import class_labels, column_features, find_image_column, find_label_column
+from frostline.data._source import SPLIT_NAMES, SYNONYMS, Ids, Reader, Source, canonical_split
 from frostline.errors import DataError, closest
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["open_parquet"]
 
-LABEL_NAMES = ("label", "labels", "class", "category", "target")
+DAMAGED = (pa.ArrowException, OSError, ValueError)  # ValueError: text that isn't UTF-8
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,11 +62,12 @@ def open_parquet(path: str, image_column: str | None = None, label_column: str |
                 f'data.path = "{path}": the columns of {file.name} ({", ".join(file.file.schema_arrow.names)}) '
                 f"differ from those of {files[0].name} ({', '.join(schema.names)})"
             )
-    features = _features(schema)
-    image = _image_column(path, schema, features, image_column)
-    label = _label_column(path, schema, features, label_column, image)
-    values = [value for file in files for value in file.file.read(columns=[label]).column(0).to_pylist()]
-    classes, labels = _classes(path, label, values, features.get(label, {}).get("names"))
+    features = column_features(schema)
+    image = find_image_column(path, schema, features, image_column)
+    label = find_label_column(path, schema, features, label_column, image)
+    values = [value for file in files for value in _column(file, label)]
+    given = features.get(label, {}).get("names")
+    classes, labels = class_labels(path, label, values, given if isinstance(given, list) else None)
 
     def file_of(row: int) -> _File:
         return next(file for file in reversed(files) if row >= file.first)
@@ -110,8 +111,11 @@ def _open_files(path: str) -> list[_File]:
     for file_path, name, split in found:
         try:
             opened = pq.ParquetFile(file_path)
-        except (pa.ArrowException, OSError) as error:
+        except DAMAGED as error:
             raise DataError(f"{file_path}: is not a readable Parquet file ({_first_line(error)})") from error
+        groups = [opened.metadata.row_group(group).num_rows for group in range(opened.num_row_groups)]
+        if min(groups, default=0) < 0 or sum(groups) != opened.metadata.num_rows:
+            raise DataError(f"{file_path}: is not a readable Parquet file (its row counts contradict each other)")
         files.append(_File(file_path, name, split, opened, first))
         first += files[-1].n_rows
     return files
@@ -143,93 +147,14 @@ def _split_of(relative: Path) -> str | None:
     return None
 
 
-def _features(schema: Any) -> dict[str, dict[str, Any]]:
-    """Return the Hugging Face features of each column, empty where the metadata is missing or of another shape."""
+def _column(file: _File, name: str) -> list[Any]:
     try:
-        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
-        return {name: feature for name, feature in features.items() if isinstance(feature, dict)}
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return {}
-
-
-def _holds_images(kind: Any) -> bool:
-    """Tell whether a column's type can hold encoded images: binary, or a struct with binary ``bytes``."""
-    if pa.types.is_struct(kind):
-        index = kind.get_field_index("bytes")
-        # bytes that are null throughout are fine: the images lie beside the table
-        return index >= 0 and (pa.types.is_null(kind.field(index).type) or _holds_images(kind.field(index).type))
-    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind))
-
-
-def _image_column(path: str, schema: Any, features: dict[str, dict[str, Any]], given: str | None) -> str:
-    columns = ", ".join(f"{column.name} ({column.type})" for column in schema)
-    if given is not None:
-        _require_column(path, schema, "image_column", given)
-        if not _holds_images(schema.field(given).type):
-            raise DataError(
-                f'data.image_column = "{given}": is {schema.field(given).type}, not encoded images '
-                f"(binary, or a struct of bytes and path)"
-            )
-        return given
-    candidates = [column.name for column in schema if _holds_images(column.type)]
-    declared = [name for name in candidates if features.get(name, {}).get("_type") == "Image"]
-    return _only(declared or candidates, f'data.path = "{path}"', "image", f"the columns are {columns}")
-
-
-def _label_column(path: str, schema: Any, features: dict[str, dict[str, Any]], given: str | None, image: str) -> str:
-    if given is not None:
-        _require_column(path, schema, "label_column", given)
-        label = given
-    else:
-        names = [name for name in schema.names if name != image]
-        declared = [name for name in names if features.get(name, {}).get("_type") == "ClassLabel"]
-        called = [name for name in names if name.lower() in LABEL_NAMES]
-        columns = f"the columns are {', '.join(schema.names)}"
-        label = _only(declared or called, f'data.path = "{path}"', "label", columns)
-    kind = schema.field(label).type
-    if not (pa.types.is_integer(kind) or pa.types.is_boolean(kind) or _is_text(kind)):
-        raise DataError(
-            f'data.path = "{path}": the labels in column "{label}" are {kind}: whole numbers or text are needed'
-        )
-    return label
-
-
-def _is_text(kind: Any) -> bool:
-    if pa.types.is_dictionary(kind):
-        return _is_text(kind.value_type)
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
-
-
-def _only(candidates: list[str], where: str, what: str, columns: str) -> str:
-    if len(candidates) == 1:
-        return candidates[0]
-    if not candidates:
-        raise DataError(f"{where}: has no {what} column; {columns}; name it in data.{what}_column")
-    raise DataError(f"{where}: {', '.join(candidates)} may all be the {what} column; name one in data.{what}_column")
-
-
-def _require_column(path: str, schema: Any, key: str, given: str) -> None:
-    if given not in schema.names:
-        hint = closest(given, schema.names)
-        raise DataError(f'data.{key} = "{given}": "{path}" has no such column, but {", ".join(schema.names)}{hint}')
-
-
-def _classes(path: str, column: str, values: list[Any], names: list[str] | None) -> tuple[tuple[str, ...], Ids]:
-    """Return the class names and the label of each row, -1 for a missing one."""
-    if names and all(value is None or isinstance(value, int) for value in values):
-        labels = np.array([-1 if value is None else value for value in values], dtype=np.int64)
-        beyond = sorted({int(value) for value in labels[(labels < -1) | (labels >= len(names))]})
-        if beyond:
-            raise DataError(
-                f'data.path = "{path}": column "{column}" holds {", ".join(map(str, beyond[:5]))}, '
-                f"but the file names {len(names)} classes, 0 to {len(names) - 1}"
-            )
-        return tuple(str(name) for name in names), labels
-    # without names, -1 is the usual way to say "not labelled"
-    texts = [None if value is None or value == -1 or value == "" else str(value) for value in values]
-    classes = sorted_classes({text for text in texts if text is not None})
-    number = {name: label for label, name in enumerate(classes)}
-    return classes, np.array([-1 if text is None else number[text] for text in texts], dtype=np.int64)
+        values: list[Any] = file.file.read(columns=[name]).column(0).to_pylist()
+    except DAMAGED as error:
+        raise DataError(f'{file.path}: column "{name}" is damaged ({_first_line(error)})') from error
+    if len(values) != file.n_rows:
+        raise DataError(f'{file.path}: column "{name}" is damaged ({len(values)} values in {file.n_rows} rows)')
+    return values
 
 
 def _reader(files: list[_File], column: str, ids: Ids) -> Reader:
@@ -245,9 +170,9 @@ def _reader(files: list[_File], column: str, ids: Ids) -> Reader:
             if len(wanted):
                 try:
                     table = file.file.read_row_group(group, columns=[column])
-                except (pa.ArrowException, OSError) as error:
+                    cells = table.column(0).take(pa.array(wanted - start)).to_pylist()
+                except DAMAGED as error:
                     raise DataError(f"{file.path}: row group {group} is damaged ({_first_line(error)})") from error
-                cells = table.column(0).take(pa.array(wanted - start)).to_pylist()
                 for row, cell in zip(wanted.tolist(), cells, strict=True):
                     places[file.first + row] = blobs.append(_encoded(cell, file.path.parent))
             start = stop
@@ -265,7 +190,7 @@ def _encoded(cell: dict[str, Any] | bytes | None, folder: Path) -> bytes | Excep
             # the layout allows an image beside the table instead of in it
             try:
                 return (folder / str(cell["path"])).read_bytes()
-            except OSError:
+            except (OSError, ValueError):
                 return BadImageError(f'holds no bytes, and its path "{cell["path"]}" can\'t be read')
         encoded: bytes | None = cell.get("bytes")
     else:

@@ -36,8 +36,8 @@ def map_in_threads(function: Callable[[Item], Result], items: Sequence[Item]) ->
     workers = n_workers()
     if workers == 1 or len(items) < 2:
         return [function(item) for item in items]
-    # several chunks a worker even out images of different size; large ones keep the hand-over cheap
-    size = max(1, min(256, -(-len(items) // (2 * workers))))
+    # small enough to stop soon after Ctrl-C among large photographs, large enough to make the hand-over cheap
+    size = max(1, min(32, -(-len(items) // (2 * workers))))
     chunks = [items[start : start + size] for start in range(0, len(items), size)]
     results = _pool().map(lambda chunk: [function(item) for item in chunk], chunks)
     return [result for chunk in results for result in chunk]
