@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import json
 from importlib import metadata
-from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,13 +9,15 @@ import pytest
 from frostline import __version__, models
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .conftest import Invoke
 
 
 @pytest.fixture(autouse=True)
 def some_weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    weights = SimpleNamespace(name="resnet18-f37072fd", path=Path("/cache/resnet18-f37072fd.pth"), n_bytes=46_830_571)
-    monkeypatch.setattr(models, "describe_weights", lambda: (weights,), raising=False)
+    weights = {"resnet18-f37072fd": "/cache/resnet18-f37072fd.pth (46.8 MB)"}
+    monkeypatch.setattr(models, "describe_weights", lambda: weights, raising=False)
 
 
 def test_everything_a_report_of_a_fault_needs(workspace: Path, invoke: Invoke) -> None:
@@ -53,3 +53,9 @@ def test_an_engine_that_does_not_load(workspace: Path, invoke: Invoke, monkeypat
     monkeypatch.setitem(__import__("sys").modules, "openvino", None)
     facts = json.loads(invoke("doctor", "--json").stdout)
     assert facts["engines"]["openvino"].startswith("not usable: import of openvino halted")
+
+
+def test_no_weights(workspace: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "describe_weights", dict, raising=False)
+    facts = json.loads(invoke("doctor", "--json").stdout)
+    assert facts["weights"] == {"none": "downloaded when first used"}

@@ -107,10 +107,8 @@ def _engines() -> dict[str, str]:
 
 def _weights() -> dict[str, str]:
     from frostline import models
-    from frostline.report import format_bytes
 
-    found = {each.name: f"{each.path} ({format_bytes(each.n_bytes)})" for each in models.describe_weights()}
-    return found or {"none": "downloaded when first used"}
+    return models.describe_weights() or {"none": "downloaded when first used"}
 
 
 def _data_sets(cache: Path) -> dict[str, str]:

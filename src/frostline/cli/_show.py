@@ -44,8 +44,8 @@ def show(
 ) -> None:
     """Show what a run found.
 
-    Its arms with the training loss of every epoch, validation loss and accuracy, and seconds: alone, and on top of
-    the others. With --pivot, two settings against each other.
+    Its arms with training loss, validation loss and accuracy of every epoch, and seconds: alone, and on top of the
+    others. With --pivot, two settings against each other.
     """
     import frostline
 

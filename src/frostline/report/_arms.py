@@ -60,11 +60,11 @@ def arm_lines(record: RunRecord) -> tuple[ArmLine, ...]:
 
 
 def arms_table(record: RunRecord) -> Table:
-    """Return the arms as text: training losses of every epoch, validation after the last, seconds."""
+    """Return the arms as text: losses and accuracy of every epoch, seconds alone and on top of the others."""
     lines = arm_lines(record)
     has_test = any(line.test_accuracy is not None for line in lines)
     has_status = any(line.status != "complete" for line in lines)
-    columns = ["arm", "training loss by epoch", "val loss", "val acc"]
+    columns = ["arm", "training loss by epoch", "val loss by epoch", "val acc by epoch"]
     columns += ["test acc"] if has_test else []
     columns += ["alone", "marginal"]
     columns += ["status"] if has_status else []
@@ -73,8 +73,8 @@ def arms_table(record: RunRecord) -> Table:
         row = [
             line.name,
             ", ".join(format_loss(loss) for loss in line.train_losses),
-            format_loss(line.val_losses[-1]) if line.val_losses else "",
-            format_fraction(line.val_accuracies[-1]) if line.val_accuracies else "",
+            ", ".join(format_loss(loss) or "-" for loss in line.val_losses),
+            ", ".join(format_fraction(accuracy) or "-" for accuracy in line.val_accuracies),
         ]
         row += [format_fraction(line.test_accuracy)] if has_test else []
         row += [format_seconds(line.alone_seconds), format_seconds(line.marginal_seconds)]
@@ -86,7 +86,7 @@ def arms_table(record: RunRecord) -> Table:
         title=f"{record.run}: {record.mode}, {record.status}, {n_complete} of {len(lines)} arms complete",
         columns=tuple(columns),
         rows=tuple(rows),
-        left=frozenset({"arm", "training loss by epoch", "status"}),
+        left=frozenset({*columns[:4], "status"}),
         notes=tuple(sorted(messages)),
     )
 

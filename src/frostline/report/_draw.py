@@ -6,6 +6,7 @@ import os
 from typing import IO, TYPE_CHECKING, Final
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table as RichTable
@@ -72,21 +73,21 @@ def _draw_paragraphs(table: Table, console: Console) -> None:
     for first, *others in table.rows:
         console.print(Text(first, style="bold"))
         pairs = [f"{name} {cell}" for name, cell in zip(table.columns[1:], others, strict=True) if cell]
-        console.print(Padding(Text("; ".join(pairs)), (0, 0, 0, 2)))
+        console.print(Padding(Text("; ".join(pairs)), (0, 0, 0, 2), expand=False))
 
 
 def _least_width(table: Table, column: int) -> int:
     cells = _cells(table, column)
-    longest = max(len(cell) for cell in cells)
+    longest = max(cell_len(cell) for cell in cells)
     if table.columns[column] not in table.left:
         return longest
-    return min(longest, max(_LEAST_WORDS, *(len(word) for cell in cells for word in cell.split())))
+    return min(longest, max(_LEAST_WORDS, *(cell_len(word) for cell in cells for word in cell.split())))
 
 
 def _share_out(table: Table, least: list[int], width: int) -> list[int]:
     """Return widths that share the room left over by how much each column of words is short of."""
     room = width - sum(least) - _BETWEEN * (len(least) - 1)
-    short = [max(len(cell) for cell in _cells(table, i)) - each for i, each in enumerate(least)]
+    short = [max(cell_len(cell) for cell in _cells(table, i)) - each for i, each in enumerate(least)]
     if room >= sum(short):
         return [each + more for each, more in zip(least, short, strict=True)]
     return [each + room * more // sum(short) for each, more in zip(least, short, strict=True)]
