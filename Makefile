@@ -18,8 +18,9 @@ export PYTHONPATH := $(CURDIR)/src
 study: setup
 	$(BIN)/python -m frostline run starter
 
+# One thread each: two workers on two cores would spend their time waiting for each other.
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 test-slow: setup
 	$(BIN)/python -m pytest -m slow

@@ -1,6 +1,23 @@
-"""Carries out a plan: feature passes, trajectories, the choice and its test, stored as it goes."""
+"""Carries out a plan: feature passes, trajectories, the choice and its test, stored as it goes.
 
-from frostline.execution._prepare import plan_study
-from frostline.execution._run import run
+Importing this, or its events, imports no torch; running does.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from frostline.execution._prepare import plan_study
+    from frostline.execution._run import run
 
 __all__ = ["plan_study", "run"]
+
+_WHERE = {"plan_study": "_prepare", "run": "_run"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)

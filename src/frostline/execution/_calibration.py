@@ -24,6 +24,8 @@ __all__ = ["known_rates", "measure_rates"]
 BATCH = 8
 """Images at a time; enough for the rates of a usual batch, and a few seconds for the largest networks."""
 
+LEAST_REPEATS, MOST_REPEATS, ENOUGH_SECONDS = 2, 20, 0.2
+
 
 def known_rates(facts: BackboneFacts, cuts: Iterable[str]) -> Rates | None:
     """Return the remembered rates of a backbone if they cover these cuts, without loading torch."""
@@ -39,8 +41,7 @@ def known_rates(facts: BackboneFacts, cuts: Iterable[str]) -> Rates | None:
 def measure_rates(facts: BackboneFacts, cuts: Iterable[str]) -> Rates:
     """Measure the prefix on its inference engine and the tails at these cuts, in torch; remember and return the rates.
 
-    Timings take a warm-up and the faster of two repeats, on random images and random weights: speed doesn't depend on
-    the values.
+    Timings are on random images and random weights: speed doesn't depend on the values.
     """
     from frostline.data import normalise
     from frostline.features import engine_seconds
@@ -99,7 +100,8 @@ def _tail_seconds(chain: Chain, facts: BackboneFacts, cut: str) -> tuple[float, 
 
     def train() -> None:
         tail.zero_grad(set_to_none=True)
-        torch.nn.functional.cross_entropy(tail(*inputs), labels).backward()
+        loss: torch.Tensor = torch.nn.functional.cross_entropy(tail(*inputs), labels)
+        torch.autograd.backward(loss)
 
     tail.eval()
     forward = _fastest(evaluate)
@@ -133,13 +135,17 @@ def _step_seconds(chain: Chain) -> float:
     return _fastest(step)
 
 
-def _fastest(work: Callable[[], object], repeats: int = 2) -> float:
+def _fastest(work: Callable[[], object]) -> float:
+    """Return the fastest of several repeats after a warm-up: other programs can only make one slower."""
     work()
-    times = []
-    for _ in range(repeats):
+    begun = time.perf_counter()
+    times: list[float] = []
+    while len(times) < LEAST_REPEATS or time.perf_counter() - begun < ENOUGH_SECONDS:
         started = time.perf_counter()
         work()
         times.append(time.perf_counter() - started)
+        if len(times) == MOST_REPEATS:
+            break
     return min(times)
 
 

@@ -89,12 +89,10 @@ def _test_pass(context: Context, recipe: Recipe, cut: str) -> PassPlan:
         if (p.backbone, p.weights, p.image_size, p.activations)
         == (recipe.backbone, recipe.weights, recipe.image_size, recipe.activations)
         and cut in p.cuts
-        and "val" in p.splits
+        and "val" in p.splits  # not the augmented pass of some seed
     )
     n = len(context.dataset.test)
-    return replace(
-        planned, name=f"{planned.name}, test", splits={"test": n}, augmentation="none", views=1, view_seed=None
-    )
+    return replace(planned, name=f"{planned.name}, test", splits={"test": n})
 
 
 def _without_seed(recipe: Mapping[str, Any]) -> str:
