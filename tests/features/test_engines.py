@@ -109,7 +109,7 @@ def test_an_unknown_engine(store: FeatureStore) -> None:
 
 def stop_halfway(done: int, total: int) -> None:
     if done > N // 2:
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt("stopped")
 
 
 def test_rows_begun_by_another_engine_are_made_again(
@@ -118,7 +118,7 @@ def test_rows_begun_by_another_engine_are_made_again(
     slight = type("Slight", (Altered,), {"alter": staticmethod(lambda rows: rows * np.float32(1.0005))})
     with monkeypatch.context() as patched:
         patched.setitem(_engine.ENGINES, "openvino", slight)
-        with pytest.raises(KeyboardInterrupt, match=""):
+        with pytest.raises(KeyboardInterrupt, match="stopped"):
             run(store, ["head"], engine="openvino", progress=stop_halfway, seconds_a_batch=0.01)
     run(FeatureStore(store.path), ["head"], engine="torch", notice=notices.append)
     assert any("were begun with altered, now it is torch" in text for text in notices)
@@ -128,7 +128,7 @@ def test_rows_begun_by_another_engine_are_made_again(
 
 
 def test_automatic_goes_on_with_the_engine_that_began(store: FeatureStore, notices: list[str]) -> None:
-    with pytest.raises(KeyboardInterrupt, match=""):
+    with pytest.raises(KeyboardInterrupt, match="stopped"):
         run(store, ["head"], engine="torch", progress=stop_halfway, seconds_a_batch=0.01)
     report = run(store, ["head"], engine="auto", notice=notices.append)
     assert report.engine.startswith("torch")
@@ -137,7 +137,7 @@ def test_automatic_goes_on_with_the_engine_that_began(store: FeatureStore, notic
 
 
 def test_automatic_goes_on_with_the_batches_that_began(store: FeatureStore, tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt, match=""):
+    with pytest.raises(KeyboardInterrupt, match="stopped"):
         run(store, ["head"], progress=stop_halfway, seconds_a_batch=0.01)
     run(store, ["layer4", "head"], batch_size=5)
     whole = FeatureStore(tmp_path / "whole")
@@ -168,9 +168,7 @@ def test_differences_are_relative_to_the_largest_number(
 
 def test_a_prefix_of_other_shapes_is_an_error(store: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(SHAPES, "head", ((513,),))
-    with pytest.raises(
-        FeatureError, match=r"shapes \[\(4, 512\)\] for a batch of 4, expected one row each of \[\(513,\)"
-    ):
+    with pytest.raises(FeatureError, match=r"shapes \[\(4, 512\)\] .* expected one row each of \[\(513,\)"):
         run(store, ["head"])
 
 
@@ -194,21 +192,18 @@ def test_an_error_while_loading_reaches_the_caller(store: FeatureStore, monkeypa
         run(store, ["head"])
 
 
-@pytest.mark.parametrize(("n_streams", "n_threads"), [(1, 1), (1, 2), (2, 2)])
-def test_openvino_gives_the_same_bits_whatever_its_threads(n_streams: int, n_threads: int) -> None:
+def test_openvino_gives_the_same_bits_whatever_its_threads() -> None:
     import openvino
 
     module = _engine.Prefix(normalise_batch, Prefix(["layer4", "head"]), [0, 1])
     batch = torch.from_numpy(images()[:BATCH_SIZE])
     engine = OpenVinoEngine(module, batch, "cpu")
     (expected,) = engine.run([images()[:BATCH_SIZE]])
-    with torch.no_grad():
-        model = openvino.convert_model(torch.export.export(module, (batch,), strict=False))
-    settings = {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": n_streams, "INFERENCE_NUM_THREADS": n_threads}
-    compiled = openvino.Core().compile_model(model, "CPU", settings)
-    found = compiled(images()[:BATCH_SIZE])
-    for index, rows in enumerate(expected):
-        assert np.array_equal(found[index], rows)
+    for n_streams, n_threads in [(1, 1), (1, 2), (2, 2)]:
+        settings = {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": n_streams, "INFERENCE_NUM_THREADS": n_threads}
+        found = openvino.Core().compile_model(engine.model, "CPU", settings)(images()[:BATCH_SIZE])
+        for index, rows in enumerate(expected):
+            assert np.array_equal(found[index], rows)
 
 
 @pytest.mark.gpu

@@ -121,9 +121,9 @@ def test_a_pass_resumes_bit_identical_from_any_shard(store: FeatureStore, tmp_pa
 
     def stop(done: int, total: int) -> None:
         if n_records(store) >= n_present:
-            raise StopError
+            raise StopError("stopped")
 
-    with pytest.raises(StopError, match=""):
+    with pytest.raises(StopError, match="stopped"):
         run(store, ["head"], seconds_a_batch=0.001, progress=stop)
     assert not list(store.path.rglob("*.partial"))
     run(store, ["head"])

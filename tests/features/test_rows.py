@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from frostline.errors import FeatureError
-from frostline.features import Features, FeatureStore
+from frostline.features import Features, FeatureStore, _engine, run_pass
+from frostline.features._torch import TorchEngine
 
-from .passes import SHAPES, N, contents, expected, images, make_specs, run
+from .passes import BATCH_SIZE, SHAPES, N, Prefix, contents, expected, images, make_specs, normalise_batch, run
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable

@@ -145,9 +145,9 @@ def test_an_unfinished_pass_is_no_damage(store: FeatureStore) -> None:
 
     def stop(done: int, total: int) -> None:
         if done > 50:
-            raise StopError
+            raise StopError("stopped")
 
-    with pytest.raises(StopError, match=""):
+    with pytest.raises(StopError, match="stopped"):
         run(store, ["head"], progress=stop, seconds_a_batch=0.01)
     assert store.verify() == {}
     assert [entry.complete for entry in store.entries()] == [False]

@@ -33,11 +33,11 @@ class OpenVinoEngine:
             raise ValueError(f"OpenVINO runs on the CPU here, not on {device}")
         with torch.no_grad():
             program = torch.export.export(module, (images,), strict=False)
-        model = openvino.convert_model(program)
-        model.reshape(list(images.shape))
+        self.model = openvino.convert_model(program)
+        self.model.reshape(list(images.shape))
         # Without the hint, OpenVINO computes in bfloat16 wherever the processor can.
         settings = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "THROUGHPUT"}
-        self._compiled = openvino.Core().compile_model(model, "CPU", settings)
+        self._compiled = openvino.Core().compile_model(self.model, "CPU", settings)
         self._n_outputs = len(self._compiled.outputs)
         # One more request than streams, so that a stream has its next batch while outputs are copied.
         n_requests = self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS") + 1
