@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
 
 from frostline.models import Backbone, load_backbone
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # Every architecture is met in several sizes of map; 64 pixels are enough for all of them, five halvings leaving 2 by 2.
 TABLE = (
@@ -26,6 +30,15 @@ TABLE = (
     "timm:convnext_atto",
 )
 IMAGE_SIZE = 64
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Use one thread: for tensors this small several only wait for each other, minutes long where cores are busy."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @lru_cache(maxsize=1)

@@ -66,7 +66,7 @@ def loss_and_gradients(
     module.train()
     torch.manual_seed(7)
     loss = nn.functional.cross_entropy(module(*inputs), LABELS)
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     return loss.detach(), {n: p.grad for n, p in chain.model.named_parameters() if p.grad is not None}
 
 
@@ -122,7 +122,7 @@ def test_frozen_means_frozen(backbone: Backbone) -> None:
                 module.eval()
                 module.train()
                 optimizer.zero_grad()
-                nn.functional.cross_entropy(module(*inputs), LABELS).backward()
+                nn.functional.cross_entropy(module(*inputs), LABELS).backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
             assert frozen_digest(module, chain, train_from) == before
             assert all(not torch.equal(p, value) for p, value in zip(trained, values, strict=True))

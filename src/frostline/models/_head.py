@@ -24,20 +24,18 @@ def build_head(head: Head, n_features: int, n_classes: int, seed: int) -> nn.Mod
     """Return a new classifier, [B,D] to [B,K], initialised as torch does but from its own stream.
 
     Args:
-        head: hidden sizes and the dropout after each (before the only layer where there are no hidden ones).
+        head: hidden sizes and the dropout after each.
         n_features: D.
         n_classes: K.
         seed: of the recipe; torch's global generator is neither read nor moved.
 
-    A plain linear head without dropout is a ``nn.Linear`` itself, so that its parameters keep the usual names.
+    A head without hidden layers is a ``nn.Linear`` itself, so that its parameters keep the usual names.
     """
     generator = torch.Generator().manual_seed(stream_seed("head", seed))
     sizes = [n_features, *head.hidden, n_classes]
     layers: list[nn.Module] = []
     for i in range(len(sizes) - 1):
         last = i == len(sizes) - 2
-        if last and not head.hidden and head.dropout > 0:
-            layers.append(nn.Dropout(head.dropout))
         layers.append(_linear(sizes[i], sizes[i + 1], generator))
         if not last:
             layers += [nn.ReLU(), nn.Dropout(head.dropout)]

@@ -33,11 +33,15 @@ def check_backbone(name: str) -> None:
     names, tagged = _names(str(cache_directory()))
     if name in names or name in tagged:
         return
-    hint = closest(name, names) or closest(name, tagged)
-    if not hint and TIMM + name in names:
-        hint = f'; did you mean "{TIMM}{name}"?'
-    if not hint and name.startswith(TIMM) and name.removeprefix(TIMM) in names:
-        hint = f'; did you mean "{name.removeprefix(TIMM)}"?'
+    source = TIMM if name.startswith(TIMM) else ""
+    bare = name.removeprefix(TIMM)
+    other = "" if source else TIMM
+    if other + bare in names:
+        hint = f'; did you mean "{other}{bare}"?'
+    else:
+        # Compared without what all of timm's names begin with, which would make them alike.
+        own = [known for known in (*names, *sorted(tagged)) if known.startswith(TIMM) == bool(source)]
+        hint = closest(bare, [known.removeprefix(TIMM) for known in own]).replace('"', f'"{source}', 1)
     where = "timm" if name.startswith(TIMM) else "torchvision (timm's are written timm:NAME)"
     raise ModelError(f'backbone "{name}" is unknown{hint or f": {where} has no such classifier"}')
 

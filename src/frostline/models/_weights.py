@@ -97,10 +97,12 @@ def digest_tensors(tensors: dict[str, torch.Tensor]) -> str:
 def _load_by_name(module: nn.Module, given: dict[str, torch.Tensor], path: Path, backbone: str) -> None:
     """Load tensors with the network's own names; its classifier may be absent or of other classes: it is replaced."""
     heads = tuple(f"{head}." for head in find_classifier(module, backbone))
-    wanted = {name: tensor for name, tensor in module.state_dict().items() if not name.startswith(heads)}
-    given = {name: tensor for name, tensor in given.items() if not name.startswith(heads)}
+    own = module.state_dict()
+    fits = {name for name in own if name in given and given[name].shape == own[name].shape}
+    wanted = [name for name in own if not name.startswith(heads)]
+    given = {name: tensor for name, tensor in given.items() if name in fits or not name.startswith(heads)}
     missing = [name for name in wanted if name not in given]
-    unknown = [name for name in given if name not in wanted]
+    unknown = [name for name in given if name not in own]
     if missing or unknown:
         what = f"lacks {_few(missing)}" if missing else f"has {_few(unknown)}, which the network lacks"
         hint = closest(missing[0], unknown) if missing and unknown else ""
