@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from frostline.ledger import Ledger, RunRecord
     from frostline.models.facts import backbone_facts
     from frostline.plan import Plan
+    from frostline.report import to_arrow, to_pandas
     from frostline.study import Arm, Recipe, Study, builtin_studies, check_study, load_study
 
 __all__ = [
@@ -37,6 +38,8 @@ __all__ = [
     "load_study",
     "plan_study",
     "run",
+    "to_arrow",
+    "to_pandas",
 ]
 
 _ROOMS = {
@@ -55,6 +58,8 @@ _ROOMS = {
     "load_study": "study",
     "plan_study": "execution",
     "run": "execution",
+    "to_arrow": "report",
+    "to_pandas": "report",
 }
 
 

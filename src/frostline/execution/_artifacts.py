@@ -24,7 +24,7 @@ def save_arm(context: Context, arm: str, model: dict[str, torch.Tensor], logits:
         "arm": arm,
         "backbone": recipe.backbone,
         "weights_digest": context.networks.of(recipe).weights_digest,
-        "classes": "\n".join(context.dataset.classes),
+        "classes": list(context.dataset.classes),
     }
     for kind, path, tensors in (
         ("model", context.files.model(arm), model),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,23 +67,23 @@ def run(
     for warning in prepared.dataset.warnings:
         emit(Notice(warning))
     place = Path(workspace) if workspace is not None else workspace_directory()
-    with Ledger(place) as ledger:
+    with Ledger(place) as ledger, closing(FeatureStore()) as store:
         mode = "plain" if plain else "shared"
         provenance = describe_provenance(chosen_device)
-        interrupted = _interrupted(ledger, prepared, mode, resume, emit)
-        plan = prepared.plan(cache, _decided(ledger, interrupted))
-        if interrupted is None:
-            run_id = _start(ledger, prepared, plan, mode, provenance)
-        else:
-            run_id = interrupted
-            ledger.reopen(run_id, provenance)
+        taken_up = None if resume is False else _take_up(ledger, prepared, mode, provenance, emit)
+        if resume and taken_up is None:
+            raise LedgerError(
+                f'nothing to resume: no interrupted run of "{study.name}" ({mode}) in {place}; run it without --resume'
+            )
+        plan = prepared.plan(cache, _decided(ledger, taken_up))
+        run_id = taken_up or _start(ledger, prepared, plan, mode, provenance)
         context = Context(
             prepared=prepared,
             plan=plan,
             ledger=ledger,
             run=run_id,
             files=RunFiles(ledger.run_directory(run_id)),
-            store=FeatureStore(),
+            store=store,
             networks=Networks(len(prepared.dataset.classes)),
             device=chosen_device,
             engine=engine,
@@ -91,7 +92,7 @@ def run(
         )
         seconds = plan.totals.plain_seconds if plain else plan.totals.seconds
         n_trajectories = len(plan.arms) if plain else len(plan.trajectories)
-        emit(RunStarted(run_id, study.name, interrupted is not None, len(plan.arms), n_trajectories, seconds))
+        emit(RunStarted(run_id, study.name, taken_up is not None, len(plan.arms), n_trajectories, seconds))
         try:
             _carry_out(context)
         except KeyboardInterrupt:
@@ -117,27 +118,23 @@ def _carry_out(context: Context) -> None:
     judge(context, choose_arms(context.ledger.load(context.run).arms))
 
 
-def _interrupted(ledger: Ledger, prepared: Prepared, mode: str, resume: bool | None, emit: Listener) -> str | None:
-    """Return the run to take up: the newest unfinished one of the same study on the same images."""
-    if resume is False:
-        return None
+def _take_up(ledger: Ledger, prepared: Prepared, mode: str, provenance: dict[str, str], emit: Listener) -> str | None:
+    """Claim and return the newest unfinished run of the same study on the same images, if there is one."""
     for candidate in ledger.unfinished(prepared.study.digest, mode):
-        if ledger.load(candidate).data.get("fingerprint") == prepared.dataset.fingerprint:
+        if ledger.load(candidate).data.get("fingerprint") != prepared.dataset.fingerprint:
+            emit(Notice(f"{candidate} can't be resumed: the images have changed since it began"))
+            continue
+        with suppress(LedgerError):  # another process was quicker to take it up
+            ledger.reopen(candidate, provenance)
             return candidate
-        emit(Notice(f"{candidate} can't be resumed: the images have changed since it began"))
-    if resume:
-        raise LedgerError(
-            f'nothing to resume: no interrupted run of "{prepared.study.name}" ({mode}) in {ledger.workspace}; '
-            "run it without --resume"
-        )
     return None
 
 
-def _decided(ledger: Ledger, interrupted: str | None) -> dict[str, str] | None:
+def _decided(ledger: Ledger, run_id: str | None) -> dict[str, str] | None:
     """Return the cut of each trajectory as the interrupted run planned it: the same plan gives the same bits."""
-    if interrupted is None:
+    if run_id is None:
         return None
-    return {t["id"]: t["cut"] for t in ledger.load(interrupted).plan["trajectories"]}
+    return {t["id"]: t["cut"] for t in ledger.load(run_id).plan["trajectories"]}
 
 
 def _start(ledger: Ledger, prepared: Prepared, plan: Plan, mode: str, provenance: dict[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -15,6 +16,7 @@ from safetensors.torch import save
 from frostline.errors import DiskFullError, TrainingError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 __all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint", "save_tensors"]
@@ -29,20 +31,24 @@ class Checkpoint:
     scheduler: dict[str, Any] | None
 
 
-def save_tensors(path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
-    """Write tensors to a safetensors file that is complete or absent; DiskFullError where it can't be written."""
+def save_tensors(path: Path, tensors: dict[str, torch.Tensor], metadata: Mapping[str, Any]) -> None:
+    """Write tensors to a safetensors file that is complete or absent; DiskFullError where it can't be written.
+
+    The metadata becomes JSON under one key: safetensors writes several keys in random order, and equal contents
+    must give equal files.
+    """
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
-            file.write(save(contiguous, metadata))
+            file.write(save(contiguous, {"frostline": json.dumps(metadata)}))
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        if not isinstance(error, FileNotFoundError):
-            temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         what = "no room left" if error.errno in (errno.ENOSPC, errno.EDQUOT) else (error.strerror or str(error))
         raise DiskFullError(
             f"{path}: {what}. What was finished before is kept: make room or allow writing there, "
@@ -61,8 +67,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
             else:
                 plain.setdefault(str(index), {})[key] = value
     metadata = {
-        "optimizer": json.dumps({"state": plain, "param_groups": checkpoint.optimizer["param_groups"]}),
-        "scheduler": json.dumps(checkpoint.scheduler),
+        "optimizer": {"state": plain, "param_groups": checkpoint.optimizer["param_groups"]},
+        "scheduler": checkpoint.scheduler,
     }
     save_tensors(path, tensors, metadata)
 
@@ -71,13 +77,13 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint back; TrainingError names a file that is missing or damaged."""
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata()
+            metadata = json.loads(file.metadata()["frostline"])
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise TrainingError(
             f"{path}: this checkpoint can't be read ({error}); remove it to train that trajectory anew"
         ) from error
-    optimizer = json.loads(metadata["optimizer"])
+    optimizer = metadata["optimizer"]
     state: dict[int, dict[str, Any]] = {int(index): dict(values) for index, values in optimizer["state"].items()}
     model = {}
     for key, tensor in tensors.items():
@@ -88,4 +94,4 @@ def load_checkpoint(path: Path) -> Checkpoint:
             index, _, field = name.partition("/")
             state.setdefault(int(index), {})[field] = tensor
     full = {"state": state, "param_groups": optimizer["param_groups"]}
-    return Checkpoint(model, full, json.loads(metadata["scheduler"]))
+    return Checkpoint(model, full, metadata["scheduler"])

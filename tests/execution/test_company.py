@@ -1,0 +1,59 @@
+"""Alone equals in company: an arm's numbers depend on that arm alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.execution.studies import RESNET, numbers_of, small_study
+
+import frostline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ARMS: list[dict[str, Any]] = [
+    {"train_from": "head", "optimizer": {"name": "adam", "lr": 1e-3}, "epochs": 2},
+    {"train_from": "head", "optimizer": {"name": "adam", "lr": 1e-3}, "epochs": 4},
+    {"train_from": "head", "optimizer": {"name": "sgd", "lr": 1e-2, "momentum": 0.9}, "seed": 1},
+    {"train_from": "head", "schedule": "cosine", "epochs": 2},
+    {"train_from": "layer4", "optimizer": {"name": "sgd", "lr": 1e-3}},
+    {"train_from": "head", "head": {"hidden": [16], "dropout": 0.5}},
+    {"train_from": "head", "augmentation": "crop-flip", "views": 2},
+    {"phases": [{"train_from": "head", "epochs": 1}, {"train_from": "layer4", "epochs": 1}]},
+]
+
+
+def run(arms: list[dict[str, Any]]) -> dict[str, Any]:
+    # Eager torch, whose bits don't depend on what else is asked of the same prefix.
+    return numbers_of(frostline.run(small_study(*arms, **RESNET), cache="always", engine="torch", resume=False))
+
+
+def test_alone_equals_in_company(fresh_places: Callable[[str], None]) -> None:
+    fresh_places("company")
+    company = run(ARMS)
+    assert len(company) == len(ARMS)
+    for number, arm in enumerate(ARMS):
+        fresh_places(f"alone {number}")
+        ((name, alone),) = run([arm]).items()
+        assert alone == company[name], name
+
+
+def test_the_order_of_the_arms_does_not_matter(fresh_places: Callable[[str], None]) -> None:
+    fresh_places("forwards")
+    forwards = run(ARMS)
+    fresh_places("backwards")
+    assert run(ARMS[::-1]) == forwards
+
+
+def test_a_second_cut_in_a_pass_changes_nothing_beyond_rounding(fresh_places: Callable[[str], None]) -> None:
+    """On OpenVINO a prefix is compiled with all of its cuts, which may move the last bits."""
+    study = small_study(ARMS[0], **RESNET)
+    fresh_places("one cut")
+    alone = frostline.run(study, cache="always").arms[0]
+    fresh_places("two cuts")
+    record = frostline.run(small_study(ARMS[0], ARMS[4], **RESNET), cache="always")
+    company = record.arm(alone.name)
+    for one, other in zip(alone.epochs, company.epochs, strict=True):
+        assert one.train_loss == pytest.approx(other.train_loss, rel=1e-3)
+        assert one.val_loss == pytest.approx(other.val_loss, rel=1e-3)
