@@ -31,8 +31,11 @@ def rates(**changes: Any) -> Rates:
     """Return rates at which a whole image takes 10 ms forward and 30 ms to train."""
     given: dict[str, Any] = {
         "flops": (0.0, 1e8, 5e8, 1e9),
+        "layouts": ("channels_last", "contiguous", "channels_last", "contiguous"),
         "forward": (10e-3, 9e-3, 5e-3, 1e-6),
         "train": (30e-3, 27e-3, 15e-3, 1e-5),
+        "plain_forward": (11e-3, 10e-3, 6e-3, 1e-6),
+        "plain_train": (40e-3, 35e-3, 20e-3, 1e-5),
         "prefix": 5e-3,
         "decode": 1e-4,
         "step": 1e-4,
@@ -203,8 +206,15 @@ def test_a_resumed_plan_keeps_what_was_decided() -> None:
     arms, costs = [Arm(name="a", recipe=recipe)], CostModel(facts(), rates())
     (first,) = build_plan("s", arms, COUNTS, 10, lambda r: costs).trajectories
     assert first.cut == "head"
-    (again,) = build_plan("s", arms, COUNTS, 10, lambda r: costs, decided={first.id: "input"}).trajectories
-    assert (again.id, again.mode, again.cut) == (first.id, "recomputed", "input")
+    (again,) = build_plan(
+        "s", arms, COUNTS, 10, lambda r: costs, decided={first.id: ("input", "channels_last")}
+    ).trajectories
+    assert (again.id, again.mode, again.cut, again.layout) == (first.id, "recomputed", "input", "channels_last")
+
+
+def test_the_layout_is_the_one_measured_faster_where_training_starts() -> None:
+    made = plan(head(1), {"train_from": "late", "epochs": 1}, {"train_from": "early", "epochs": 1})
+    assert [t.layout for t in made.trajectories] == ["contiguous", "channels_last", "contiguous"]
 
 
 def test_measured_seconds_replace_predictions() -> None:

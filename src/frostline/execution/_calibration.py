@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
     from frostline.models import Chain
     from frostline.models.facts import BackboneFacts
+    from frostline.plan import Layout
 
 __all__ = ["known_rates", "measure_rates"]
 
-BATCH = 8
+BATCH = 16
 """Images at a time; enough for the rates of a usual batch, and a few seconds for the largest networks."""
 
 LEAST_REPEATS, MOST_REPEATS, ENOUGH_SECONDS = 2, 20, 0.2
@@ -47,11 +48,15 @@ def measure_rates(facts: BackboneFacts, cuts: Iterable[str]) -> Rates:
     from frostline.features import engine_seconds
     from frostline.models import build_chain, load_backbone
     from frostline.study import Head
+    from frostline.training import apply_layout
 
     backbone = load_backbone(facts.backbone, "none", facts.image_size)
     chain = build_chain(backbone, 10, Head(), 0)
     names = _measured_cuts(facts, cuts)
-    forward, train = zip(*(_tail_seconds(chain, facts, name) for name in names), strict=True)
+    forward, train = zip(*(_tail_seconds(chain, facts, name, "contiguous") for name in names), strict=True)
+    apply_layout(chain.model, "channels_last")
+    forward_last, train_last = zip(*(_tail_seconds(chain, facts, name, "channels_last") for name in names), strict=True)
+    faster = [b < a for a, b in zip(train, train_last, strict=True)]
     if facts.cuttable:
         preprocessing = backbone.preprocessing
         engine, prefix = engine_seconds(
@@ -64,8 +69,11 @@ def measure_rates(facts: BackboneFacts, cuts: Iterable[str]) -> Rates:
         engine, prefix = "torch", forward[0]
     rates = Rates(
         flops=tuple(float(facts.resolve(name).flops_before) for name in names),
-        forward=forward,
-        train=train,
+        layouts=tuple("channels_last" if last else "contiguous" for last in faster),
+        forward=tuple(b if last else a for a, b, last in zip(forward, forward_last, faster, strict=True)),
+        train=tuple(map(min, train, train_last)),
+        plain_forward=forward,
+        plain_train=train,
         prefix=prefix,
         decode=_decode_seconds(facts),
         step=_step_seconds(chain),
@@ -85,13 +93,15 @@ def _measured_cuts(facts: BackboneFacts, cuts: Iterable[str]) -> list[str]:
     return [cut.name for cut in facts.cuts if cut.name in wanted]
 
 
-def _tail_seconds(chain: Chain, facts: BackboneFacts, cut: str) -> tuple[float, float]:
+def _tail_seconds(chain: Chain, facts: BackboneFacts, cut: str, layout: Layout) -> tuple[float, float]:
     """Return the seconds for one image of a tail's evaluation, and of its forward and backward pass."""
     import torch
 
+    from frostline.training import in_layout
+
     tail = chain.tail(cut) if facts.cuttable else chain.model
     shapes = facts.resolve(cut).shapes
-    inputs = [torch.rand(BATCH, *shape) for shape in shapes]
+    inputs = in_layout(tuple(torch.rand(BATCH, *shape) for shape in shapes), layout)
     labels = torch.zeros(BATCH, dtype=torch.long)
 
     def evaluate() -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from frostline.data import Dataset
     from frostline.execution.events import Listener
     from frostline.models.facts import BackboneFacts
-    from frostline.plan import CachePolicy, Plan
+    from frostline.plan import CachePolicy, Layout, Plan
     from frostline.study import Arm, Recipe, Study
 
 __all__ = ["Prepared", "plan_study", "prepare"]
@@ -40,7 +40,7 @@ class Prepared:
     def plan(
         self,
         cache: CachePolicy = "auto",
-        decided: Mapping[str, str] | None = None,
+        decided: Mapping[str, tuple[str, Layout]] | None = None,
         measured: Mapping[str, float] | None = None,
     ) -> Plan:
         """Return the plan; see build_plan for what an earlier plan decided and what a run measured."""

@@ -24,7 +24,7 @@ from frostline.ledger import ArmEntry, Ledger, RunRecord, Segment
 from frostline.places import workspace_directory
 
 if TYPE_CHECKING:
-    from frostline.plan import CachePolicy, Plan
+    from frostline.plan import CachePolicy, Layout, Plan
     from frostline.study import Study
 
 __all__ = ["run"]
@@ -130,11 +130,11 @@ def _take_up(ledger: Ledger, prepared: Prepared, mode: str, provenance: dict[str
     return None
 
 
-def _decided(ledger: Ledger, run_id: str | None) -> dict[str, str] | None:
-    """Return the cut of each trajectory as the interrupted run planned it: the same plan gives the same bits."""
+def _decided(ledger: Ledger, run_id: str | None) -> dict[str, tuple[str, Layout]] | None:
+    """Return cut and layout of each trajectory as the interrupted run planned it: the same plan gives the same bits."""
     if run_id is None:
         return None
-    return {t["id"]: t["cut"] for t in ledger.load(run_id).plan["trajectories"]}
+    return {t["id"]: (t["cut"], t["layout"]) for t in ledger.load(run_id).plan["trajectories"]}
 
 
 def _start(ledger: Ledger, prepared: Prepared, plan: Plan, mode: str, provenance: dict[str, str]) -> str:
@@ -176,7 +176,7 @@ def _cost(context: Context, seconds: float) -> dict[str, Any]:
         t.id: [row.seconds for row in context.ledger.epochs(context.run, t.id)] for t in context.plan.trajectories
     }
     measured = {**passes, **{id_: sum(rows) / len(rows) for id_, rows in epochs.items() if rows}}
-    decided = {t.id: t.cut for t in context.plan.trajectories}
+    decided = {t.id: (t.cut, t.layout) for t in context.plan.trajectories}
     again = context.prepared.plan(decided=decided, measured=measured)
     return {
         "seconds": seconds,

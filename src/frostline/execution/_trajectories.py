@@ -59,6 +59,7 @@ def _begin(context: Context, planned: TrajectoryPlan, chain: Chain) -> PhaseTrai
         context.dataset.train.labels,
         context.dataset.classes,
         context.device,
+        planned.layout,
         carried,
     )
 

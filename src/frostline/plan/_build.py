@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from frostline.models.facts import BackboneFacts, CutFacts
-    from frostline.plan._costs import CostModel
+    from frostline.plan._costs import CostModel, Layout
     from frostline.study import Arm, Head, Recipe
 
 __all__ = ["build_plan"]
@@ -26,6 +26,7 @@ class _Choice:
 
     mode: Mode
     cut: CutFacts
+    layout: Layout
     why: str
 
 
@@ -36,7 +37,7 @@ def build_plan(
     n_classes: int,
     costs_of: Callable[[Recipe], CostModel],
     cache: CachePolicy = "auto",
-    decided: Mapping[str, str] | None = None,
+    decided: Mapping[str, tuple[str, Layout]] | None = None,
     measured: Mapping[str, float] | None = None,
 ) -> Plan:
     """Return the plan of a study.
@@ -48,7 +49,7 @@ def build_plan(
         n_classes: K, for the size of the new heads.
         costs_of: the facts and rates of a recipe's backbone at its image size.
         cache: whether activations are stored.
-        decided: the cut of each trajectory where an earlier plan chose it, so that a resumed run keeps to it.
+        decided: cut and layout of each trajectory where an earlier plan chose them; a resumed run keeps to them.
         measured: seconds that a run measured, of an epoch by trajectory and of a whole pass by name; they take the
             place of predictions in what the arms cost.
 
@@ -91,21 +92,23 @@ def _choose(
     counts: Mapping[str, int],
     costs_of: Callable[[Recipe], CostModel],
     cache: CachePolicy,
-    decided: str | None,
+    decided: tuple[str, Layout] | None,
 ) -> _Choice:
     """Choose between stored activations and recomputing the prefix, by rule where there is one, else by cost."""
     recipe = arms[node.arm].recipe
     costs = costs_of(recipe)
     image = costs.facts.cuts[0]
+    layout = costs.layout(node.train_from) if decided is None else decided[1]
     forced = _why_not_cached(node, recipe, costs.facts)
     if forced is not None:
-        return _Choice("uncut" if not costs.facts.cuttable else "recomputed", image, forced)
+        return _Choice("recomputed" if costs.facts.cuttable else "uncut", image, layout, forced)
     if decided is not None:
-        cut = costs.facts.resolve("all" if decided == "input" else decided)
-        mode: Mode = "recomputed" if cut == image else "cached"
-        return _Choice(mode, cut, "as planned when the run began")
-    if cache != "auto":
-        return _Choice(*(("cached", node.deepest) if cache == "always" else ("recomputed", image)), "as asked")
+        cut = costs.facts.resolve(decided[0])
+        return _Choice("recomputed" if cut == image else "cached", cut, layout, "as planned when the run began")
+    if cache == "always":
+        return _Choice("cached", node.deepest, layout, "as asked")
+    if cache == "never":
+        return _Choice("recomputed", image, layout, "as asked")
     epochs, views = node.epochs, recipe.views if isinstance(recipe.views, int) else 1
     n_train, n_val = counts["train"], counts["val"]
 
@@ -116,8 +119,10 @@ def _choose(
     stored = seconds(node.deepest) + costs.pass_seconds(node.deepest, n_rows, n_rows * node.deepest.row_bytes)
     recomputed = seconds(image)
     if stored <= recomputed:
-        return _Choice("cached", node.deepest, f"stored activations: {stored:.0f} s against {recomputed:.0f} s")
-    return _Choice("recomputed", image, f"recomputing is cheaper: {recomputed:.0f} s against {stored:.0f} s stored")
+        why = f"stored activations: {stored:.0f} s against {recomputed:.0f} s"
+        return _Choice("cached", node.deepest, layout, why)
+    why = f"recomputing is cheaper: {recomputed:.0f} s against {stored:.0f} s stored"
+    return _Choice("recomputed", image, layout, why)
 
 
 def _why_not_cached(node: Node, recipe: Recipe, facts: BackboneFacts) -> str | None:
@@ -154,6 +159,7 @@ def _plan_trajectory(
         train_from=recipe.phases[node.phase].train_from,
         cut=choice.cut.name,
         mode=choice.mode,
+        layout=choice.layout,
         why=choice.why,
         parent=None if node.parent is None else node.parent.id,
         parent_epochs=node.parent_epochs,
@@ -185,7 +191,6 @@ def _plan_arm(
 ) -> ArmPlan:
     """Return an arm's path, and what it costs alone, on top of its company, and by the plain loop."""
     arm = arms[index]
-    image = costs.facts.cuts[0]
     alone = marginal = plain = 0.0
     notes: list[str] = []
     for node in path:
@@ -194,8 +199,8 @@ def _plan_arm(
         others = max((n for i, n in node.uses.items() if i != index), default=0)
         alone += used * epoch_seconds[node.id]
         marginal += max(used - others, 0) * epoch_seconds[node.id]
-        plain += used * costs.epoch_seconds(
-            image, node.train_from, counts["train"], counts["val"], arm.recipe.batch_size
+        plain += used * costs.plain_epoch_seconds(
+            node.train_from, counts["train"], counts["val"], arm.recipe.batch_size
         )
         schedule = arm.recipe.phases[node.phase].schedule
         if not schedule.ignores_horizon:

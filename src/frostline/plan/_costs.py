@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from frostline.models.facts import BackboneFacts, CutFacts
 
-__all__ = ["CostModel", "Rates"]
+__all__ = ["CostModel", "Layout", "Rates"]
+
+Layout: TypeAlias = Literal["contiguous", "channels_last"]
+"""How the pixels of a map lie in memory; which is faster depends on the machine and on the layers."""
 
 STORE_BYTES_PER_SECOND = 1e9
 """Rows read from or written to the page cache; the cost of a cached epoch where the tail is nearly free."""
@@ -22,13 +25,17 @@ class Rates:
     """What calibration measured for one backbone at one image size on this machine, in seconds for one image.
 
     ``forward`` and ``train`` are the tail's evaluation and its forward and backward pass at each cut of ``flops``
-    (operations before the cut, ascending); ``prefix`` is the inference engine's whole prefix; ``step`` is the cost of
-    an optimizer step that doesn't depend on the images.
+    (operations before the cut, ascending), in the memory layout that was measured faster there; ``plain_forward`` and
+    ``plain_train`` are the same in torch's own layout. ``prefix`` is the inference engine's whole prefix; ``step`` is
+    the cost of an optimizer step that doesn't depend on the images.
     """
 
     flops: tuple[float, ...]
+    layouts: tuple[Layout, ...]
     forward: tuple[float, ...]
     train: tuple[float, ...]
+    plain_forward: tuple[float, ...]
+    plain_train: tuple[float, ...]
     prefix: float
     decode: float
     step: float
@@ -41,8 +48,8 @@ class Rates:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Rates:
         """Rebuild rates from what to_json returned."""
-        curves = {key: tuple(data[key]) for key in ("flops", "forward", "train")}
-        return cls(**{**data, **curves})
+        given: dict[str, Any] = {k: tuple(value) if isinstance(value, list) else value for k, value in data.items()}
+        return cls(**given)
 
 
 @dataclass(frozen=True)
@@ -59,11 +66,33 @@ class CostModel:
 
     def epoch_seconds(self, cut: CutFacts, train_from: CutFacts, n_train: int, n_val: int, batch_size: int) -> float:
         """Return the seconds of one epoch and its validation from rows that enter at a cut."""
-        frozen = self._at(self.rates.forward, cut) - self._at(self.rates.forward, train_from)
-        train = max(frozen, 0.0) + self._at(self.rates.train, train_from)
+        curves = self.rates.forward, self.rates.train
+        return self._epoch_seconds(curves, cut, train_from, n_train, n_val, batch_size)
+
+    def plain_epoch_seconds(self, train_from: CutFacts, n_train: int, n_val: int, batch_size: int) -> float:
+        """Return the seconds of one epoch and its validation by the plain loop, from images."""
+        curves = self.rates.plain_forward, self.rates.plain_train
+        return self._epoch_seconds(curves, self.facts.cuts[0], train_from, n_train, n_val, batch_size)
+
+    def layout(self, train_from: CutFacts) -> Layout:
+        """Return the memory layout in which training from a cut was measured faster."""
+        return self.rates.layouts[max(bisect_right(self.rates.flops, train_from.flops_before) - 1, 0)]
+
+    def _epoch_seconds(
+        self,
+        curves: tuple[Sequence[float], Sequence[float]],
+        cut: CutFacts,
+        train_from: CutFacts,
+        n_train: int,
+        n_val: int,
+        batch_size: int,
+    ) -> float:
+        forward, train = curves
+        frozen = max(self._at(forward, cut) - self._at(forward, train_from), 0.0)
         load = self.rates.decode if cut.name == "input" else cut.row_bytes / STORE_BYTES_PER_SECOND
         steps = -(-n_train // batch_size) * self.rates.step
-        return n_train * (train + load) + n_val * (self._at(self.rates.forward, cut) + load) + steps
+        trained = n_train * (frozen + self._at(train, train_from) + load)
+        return trained + n_val * (self._at(forward, cut) + load) + steps
 
     def _at(self, seconds: Sequence[float], cut: CutFacts) -> float:
         """Interpolate between the measured cuts by the operations before them."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from frostline.plan._costs import Layout
 
 __all__ = ["ArmPlan", "CachePolicy", "Mode", "PassPlan", "Plan", "Totals", "TrajectoryPlan"]
 
@@ -47,6 +50,7 @@ class TrajectoryPlan:
     """One training run that serves one or more arms.
 
     ``cut`` is where stored rows enter (``input``: images); modules between it and ``train_from`` run frozen.
+    ``layout`` is how maps lie in memory.
     ``parent`` is the trajectory it goes on from, after ``parent_epochs`` of it; ``first_epoch`` counts the epochs that
     came before over all phases. ``keep_epochs`` are the epochs after which an arm ends or a child begins.
     """
@@ -58,6 +62,7 @@ class TrajectoryPlan:
     train_from: str
     cut: str
     mode: Mode
+    layout: Layout
     why: str
     parent: str | None
     parent_epochs: int

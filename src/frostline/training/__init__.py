@@ -2,6 +2,7 @@
 
 from frostline.training._checkpoint import Checkpoint, load_checkpoint, save_checkpoint, save_tensors
 from frostline.training._epoch import Batch, dropout_stream, evaluate, train_epoch
+from frostline.training._layout import apply_layout, in_layout
 from frostline.training._loss import build_loss, has_diverged, score
 from frostline.training._optimizers import build_optimizer, build_scheduler
 from frostline.training._order import batch_order, batches_in_order
@@ -15,6 +16,7 @@ __all__ = [
     "PhaseTraining",
     "PlainEpoch",
     "Rows",
+    "apply_layout",
     "batch_order",
     "batches_in_order",
     "build_loss",
@@ -23,6 +25,7 @@ __all__ = [
     "dropout_stream",
     "evaluate",
     "has_diverged",
+    "in_layout",
     "load_checkpoint",
     "load_model_state",
     "save_checkpoint",

@@ -11,18 +11,21 @@ from frostline.models import freeze, frozen_digest
 from frostline.streams import stream_seed
 from frostline.training._checkpoint import Checkpoint
 from frostline.training._epoch import dropout_stream, evaluate, train_epoch
+from frostline.training._layout import apply_layout, in_layout
 from frostline.training._loss import build_loss
 from frostline.training._optimizers import build_optimizer, build_scheduler
 from frostline.training._order import batch_order, batches_in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
     from frostline.models import Chain
+    from frostline.plan import Layout
     from frostline.study import Recipe
+    from frostline.training._epoch import Batch
     from frostline.training._rows import Rows
 
 __all__ = ["PhaseTraining"]
@@ -40,6 +43,7 @@ class PhaseTraining:
         labels: the training labels, int64 [N].
         classes: the K class names.
         device: where to train.
+        layout: how maps lie in memory; it decides speed and last bits.
         carried: names that earlier phases changed, so that checkpoints keep them too.
     """
 
@@ -53,11 +57,14 @@ class PhaseTraining:
         labels: NDArray[np.int64],
         classes: Sequence[str],
         device: torch.device,
+        layout: Layout = "contiguous",
         carried: Iterable[str] = (),
     ) -> None:
         self._chain, self._recipe, self._phase = chain, recipe, recipe.phases[phase]
         self._first_epoch, self._labels, self._device = first_epoch, labels, device
+        self._layout = layout
         chain.model.to(device)
+        apply_layout(chain.model, layout)
         part = chain.model if cut is None else chain.tail(cut)
         self.module = freeze(part, chain, self._phase.train_from, recipe.frozen_norm, recipe.tail_norm)
         self._loss = build_loss(recipe, labels, classes).to(device)
@@ -80,7 +87,7 @@ class PhaseTraining:
         with dropout_stream(stream_seed("dropout", self._recipe.seed, number), self._device):
             return train_epoch(
                 self.module,
-                rows.batches(order, number, self._device),
+                self._batches(rows, order, number),
                 self._loss,
                 self._optimizer,
                 self._scheduler,
@@ -90,7 +97,7 @@ class PhaseTraining:
     def evaluate(self, rows: Rows) -> torch.Tensor:
         """Return the logits [N, K] of rows, in their order."""
         order = batches_in_order(rows.n, self._recipe.batch_size)
-        return evaluate(self.module, rows.batches(order, 0, self._device))
+        return evaluate(self.module, self._batches(rows, order, 0))
 
     def assert_frozen(self) -> None:
         """Raise TrainingError when a parameter or buffer before the frost line has changed."""
@@ -116,6 +123,10 @@ class PhaseTraining:
         self._optimizer.load_state_dict(checkpoint.optimizer)
         if self._scheduler is not None and checkpoint.scheduler is not None:
             self._scheduler.load_state_dict(checkpoint.scheduler)
+
+    def _batches(self, rows: Rows, order: Sequence[NDArray[np.int64]], epoch: int) -> Iterator[Batch]:
+        for inputs, labels in rows.batches(order, epoch, self._device):
+            yield in_layout(inputs, self._layout), labels
 
     def _changing_names(self) -> Iterable[str]:
         """Trained parameters, and the buffers of modules that run in train mode."""
