@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from frostline import RunRecord, Study
     from frostline.ledger import ArmRecord
 
-LITE0 = {"backbone": "timm:tf_efficientnet_lite0", "image_size": 32}
-RESNET = {"backbone": "resnet18", "weights": "none", "image_size": 32}
+LITE0: dict[str, Any] = {"backbone": "timm:tf_efficientnet_lite0", "image_size": 32}
+RESNET: dict[str, Any] = {"backbone": "resnet18", "weights": "none", "image_size": 32}
 
 
 def small_study(*arms: dict[str, Any], train: int = 96, val: int = 48, **defaults: Any) -> Study:

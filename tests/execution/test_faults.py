@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from frostline import RunRecord, Study
 
-KILLS = 20
-
 
 def busy_study() -> Study:
     """Return a study with a pass of two cuts, views, phases, and every kind of optimizer state."""
@@ -49,9 +47,9 @@ class Worker:
             [sys.executable, "-m", "tests.execution.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
-    def start(self) -> int:
+    def start(self, engine: str = "torch") -> int:
         """Start a child in the places that the environment names, and return its process id."""
-        request = {"study": self._study, "cache": os.environ["FROSTLINE_CACHE"]}
+        request = {"study": self._study, "engine": engine, "cache": os.environ["FROSTLINE_CACHE"]}
         request["workspace"] = os.environ["FROSTLINE_WORKSPACE"]
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(request) + "\n")
@@ -88,22 +86,26 @@ def everything(record: RunRecord) -> dict[str, Any]:
     return {"numbers": numbers_of(record), "files": files, "tests": tests}
 
 
-@pytest.mark.timeout(900)
-def test_killed_at_random_moments_the_numbers_are_the_same(worker: Worker, fresh_places: Callable[[str], None]) -> None:
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("engine", "n_kills"), [("torch", 20), ("openvino", 5)])
+def test_killed_at_random_moments_the_numbers_are_the_same(
+    engine: str, n_kills: int, worker: Worker, fresh_places: Callable[[str], None]
+) -> None:
     fresh_places("uninterrupted")
+    worker.start(engine)
     started = time.monotonic()
-    worker.start()
     assert worker.wait() == 0
     seconds = time.monotonic() - started
-    expected = everything(frostline.Ledger(os.environ["FROSTLINE_WORKSPACE"]).load())
+    with frostline.Ledger(os.environ["FROSTLINE_WORKSPACE"]) as ledger:
+        expected = everything(ledger.load())
     assert len(expected["files"]) == 2 * 6
     moments = random.Random(0)
     kills = sequences = 0
-    while kills < KILLS:
+    while kills < n_kills:
         sequences += 1
         fresh_places(f"killed {sequences}")
         while True:
-            child = worker.start()
+            child = worker.start(engine)
             timer = threading.Timer(moments.uniform(0.05, 1.0) * seconds, os.kill, (child, signal.SIGKILL))
             timer.start()
             status = worker.wait()
@@ -128,7 +130,7 @@ def test_stopped_it_says_so_and_goes_on(worker: Worker, fresh_places: Callable[[
     assert worker.wait() == 130
     timer.cancel()
     events: list[Event] = []
-    record = frostline.run(busy_study(), cache="always", listener=events.append)
+    record = frostline.run(busy_study(), cache="always", engine="torch", listener=events.append)
     assert record.status == "complete"
     started = [event for event in events if isinstance(event, RunStarted)]
     with frostline.Ledger(os.environ["FROSTLINE_WORKSPACE"]) as ledger:

@@ -98,7 +98,7 @@ def test_shared_equals_plain(recipe: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("cache", ["always", "never"])
-def test_the_table_compares_stored_rows_where_it_says_so(cache: str) -> None:
+def test_the_table_compares_stored_rows_where_it_says_so(cache: Any) -> None:
     """Guard the table above: were everything recomputed, it would show nothing about stored rows."""
     study = small_study(TABLE["resnet18 layer4 adam"])
     (trajectory,) = frostline.plan_study(study, cache=cache).trajectories

@@ -12,6 +12,10 @@ import sys
 import traceback
 from typing import Any
 
+import openvino  # noqa: F401 (imported before forking)
+import sklearn.datasets  # noqa: F401
+import torchvision  # noqa: F401
+
 import frostline
 import frostline.data
 import frostline.execution._run
@@ -23,7 +27,7 @@ import frostline.training
 def run_child(request: dict[str, Any]) -> int:
     os.environ["FROSTLINE_CACHE"], os.environ["FROSTLINE_WORKSPACE"] = request["cache"], request["workspace"]
     try:
-        frostline.run(frostline.Study(**request["study"]), cache="always")
+        frostline.run(frostline.Study(**request["study"]), cache="always", engine=request["engine"])
     except KeyboardInterrupt:
         return 130
     except frostline.FrostlineError as error:

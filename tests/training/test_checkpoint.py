@@ -30,7 +30,7 @@ def steps(model: torch.nn.Module, optimizer: Any, scheduler: Any, n: int, seed: 
 @pytest.mark.parametrize(
     "optimizer", [{"name": "adam"}, {"name": "adamw"}, {"name": "sgd", "momentum": 0.9}, {"name": "sgd"}]
 )
-def test_going_on_equals_never_stopping(tmp_path: Path, optimizer: dict[str, Any], schedule: str) -> None:
+def test_going_on_equals_never_stopping(tmp_path: Path, optimizer: dict[str, Any], schedule: Any) -> None:
     def begin() -> tuple[torch.nn.Module, Any, Any]:
         torch.manual_seed(0)
         model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4), torch.nn.Linear(4, 2))

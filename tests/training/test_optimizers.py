@@ -22,7 +22,7 @@ def train(model: torch.nn.Linear, optimizer: torch.optim.Optimizer, steps: int =
         x = torch.randn(8, 6, generator=generator)
         y = torch.randint(0, 3, (8,), generator=generator)
         optimizer.zero_grad()
-        torch.nn.functional.cross_entropy(model(x), y).backward()
+        torch.autograd.backward(torch.nn.functional.cross_entropy(model(x), y))
         optimizer.step()
     return model.weight.detach().clone()
 
@@ -72,26 +72,29 @@ STEPS, EPOCHS = 4, 5
 
 @pytest.mark.parametrize("name", ["constant", "cosine", "one-cycle", "step"])
 @pytest.mark.parametrize("stage_decay", [1.0, 0.5])
-def test_schedule_equals_torch(name: str, stage_decay: float) -> None:
+def test_schedule_equals_torch(name: Any, stage_decay: float) -> None:
     model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
     spec = Optimizer(name="sgd", lr=0.1, momentum=0.9, stage_decay=stage_decay)
     optimizer = build_optimizer(model.named_parameters(), spec, lambda n: 1 - int(n[0]))
     rates = [group["lr"] for group in optimizer.param_groups]
     reference = torch.optim.SGD([{"params": [torch.zeros(1, requires_grad=True)], "lr": lr} for lr in rates])
     total = STEPS * EPOCHS
-    theirs: Any = {
+    schedulers: dict[str, Any] = {
         "constant": lambda: torch.optim.lr_scheduler.ConstantLR(reference, factor=1.0, total_iters=total),
         "cosine": lambda: torch.optim.lr_scheduler.CosineAnnealingLR(reference, T_max=total),
         "one-cycle": lambda: torch.optim.lr_scheduler.OneCycleLR(
             reference, max_lr=rates, total_steps=total, cycle_momentum=False
         ),
         "step": lambda: torch.optim.lr_scheduler.StepLR(reference, step_size=2 * STEPS, gamma=0.1),
-    }[name]()
+    }
+    theirs = schedulers[name]()
     ours = build_scheduler(optimizer, Schedule(name=name), STEPS, EPOCHS)
-    for _ in range(total):
+    for step in range(total):
         assert [g["lr"] for g in optimizer.param_groups] == [g["lr"] for g in reference.param_groups]
         assert all(g["momentum"] == 0.9 for g in optimizer.param_groups)
-        for one, scheduler in ((optimizer, ours), (reference, theirs)):
-            one.step()
-            if scheduler is not None and _ < total - 1:
-                scheduler.step()
+        optimizer.step()
+        reference.step()
+        if ours is not None and step < total - 1:
+            ours.step()
+        if step < total - 1:
+            theirs.step()

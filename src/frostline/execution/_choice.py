@@ -66,7 +66,9 @@ def _test(context: Context, arm: Arm) -> tuple[float, float]:
         rows: Rows = ImageRows(context.dataset, context.dataset.test, preprocessing, recipe=None)
         model = chain.model
     else:
-        make_pass(context, _test_pass(context, arm.recipe, last.cut))
+        planned = _test_pass(context, arm.recipe, last.cut)
+        if planned.name not in {row.name for row in context.ledger.passes(context.run)}:
+            make_pass(context, planned)
         rows, model = rows_of(context, last, arm.recipe, "test"), chain.tail(last.cut)
     order = batches_in_order(rows.n, arm.recipe.batch_size)
     logits = evaluate(model.to(context.device), rows.batches(order, 0, context.device))

@@ -33,6 +33,10 @@ IMAGES_ONLY = "none"
 """The engine on record where images are stored as they are."""
 
 
+ENGINES_KEPT = 3
+"""Compiled prefixes held at once: augmented and plain images, or the test split, may go to other cuts in turn."""
+
+
 @dataclass(frozen=True)
 class Work:
     """What a pass was asked to do, beyond where its rows go: see ``run_pass``."""
@@ -122,7 +126,8 @@ class Runner:
         if key not in engines:
             from frostline.features._engine import choose_engine
 
-            engines.clear()
+            while len(engines) >= ENGINES_KEPT:
+                del engines[next(iter(engines))]
             start = 0
             wanted: list[int] = []
             shapes: list[tuple[int, ...]] = []
