@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from statistics import fmean
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from frostline.report._numbers import format_fraction, format_loss, format_seconds
@@ -87,8 +88,39 @@ def arms_table(record: RunRecord) -> Table:
         columns=tuple(columns),
         rows=tuple(rows),
         left=frozenset({*columns[:4], "status"}),
-        notes=tuple(sorted(messages)),
+        notes=(*sorted(messages), *_chosen(record), *_cost(record)),
     )
+
+
+def _chosen(record: RunRecord) -> list[str]:
+    """Say which recipe validation chose and how its seeds did on test; nothing before that is known."""
+    chosen = [arm for arm in record.arms if arm.test_accuracy is not None]
+    if not chosen:
+        return []
+    test = [arm.test_accuracy or 0.0 for arm in chosen]
+    val = [arm.epochs[-1].val_accuracy or 0.0 for arm in chosen]
+    seeds = f" (and {len(chosen) - 1} more seeds)" if len(chosen) > 1 else ""
+    spread = f", {format_fraction(min(test))} to {format_fraction(max(test))}" if len(chosen) > 1 else ""
+    return [
+        f"chosen on validation: {chosen[0].name}{seeds}, val acc {format_fraction(fmean(val))}; "
+        f"on test, once: {format_fraction(fmean(test))}{spread}"
+    ]
+
+
+def _cost(record: RunRecord) -> list[str]:
+    """Set the run's measured seconds beside what was predicted, and beside what its arms take without sharing."""
+    cost = record.cost
+    if "seconds" not in cost or "predicted_seconds" not in cost:
+        return []
+    line = f"took {format_seconds(cost['seconds'])}, predicted {format_seconds(cost['predicted_seconds'])}"
+    if record.mode == "shared" and "arms" in cost:
+        alone = sum(each["alone_seconds"] for each in cost["arms"].values())
+        plain = sum(each["plain_seconds"] for each in cost["arms"].values())
+        line += (
+            f"; one arm after the other: {format_seconds(alone)}, "
+            f"by the plain loop: {format_seconds(plain)} (both worked out, not run)"
+        )
+    return [line]
 
 
 def _status(line: ArmLine) -> str:
