@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 import frostline.places
+from frostline.execution import _calibration
+from frostline.plan import Rates
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from frostline.models.facts import BackboneFacts
 
 
 @pytest.fixture
@@ -28,3 +32,22 @@ def fresh_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[s
         monkeypatch.setenv("FROSTLINE_WORKSPACE", str(tmp_path / name / "runs"))
 
     return move
+
+
+@pytest.fixture(autouse=True)
+def made_up_rates(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare each network's measurement, seconds long, where a test doesn't ask for ``measured``.
+
+    Both memory layouts occur: maps go channels last but at the head.
+    """
+    if "measured" in request.keywords:
+        return
+
+    def made_up(facts: BackboneFacts, names: list[str]) -> Rates:
+        flops = tuple(float(facts.resolve(name).flops_before) for name in names)
+        left = tuple((facts.flops - f) * 1e-11 + 1e-6 for f in flops)
+        train = tuple(3 * seconds for seconds in left)
+        layouts = tuple("contiguous" if name == "head" else "channels_last" for name in names)
+        return Rates(flops, layouts, left, train, left, train, left[0] / 2, 1e-4, 1e-4, "made up")  # type: ignore[arg-type]
+
+    monkeypatch.setattr(_calibration, "_measure", made_up)

@@ -91,6 +91,7 @@ def everything(record: RunRecord) -> dict[str, Any]:
 def test_killed_at_random_moments_the_numbers_are_the_same(
     engine: str, n_kills: int, worker: Worker, fresh_places: Callable[[str], None]
 ) -> None:
+    frostline.plan_study(busy_study())  # measures the machine, which no later run does again
     fresh_places("uninterrupted")
     worker.start(engine)
     started = time.monotonic()
@@ -123,19 +124,23 @@ def test_killed_at_random_moments_the_numbers_are_the_same(
 
 
 def test_stopped_it_says_so_and_goes_on(worker: Worker, fresh_places: Callable[[str], None]) -> None:
+    frostline.plan_study(busy_study())
     fresh_places("stopped")
     child = worker.start()
-    timer = threading.Timer(1.0, os.kill, (child, signal.SIGINT))
-    timer.start()
+    place = Path(os.environ["FROSTLINE_WORKSPACE"])
+    while not list(place.glob("*-small")):
+        time.sleep(0.02)
+    time.sleep(0.3)
+    os.kill(child, signal.SIGINT)
+    stopped = time.monotonic()
     assert worker.wait() == 130
-    timer.cancel()
+    assert time.monotonic() - stopped < 10
+    with frostline.Ledger(place) as ledger:
+        assert [row.status for row in ledger.runs()] == ["interrupted"]
     events: list[Event] = []
     record = frostline.run(busy_study(), cache="always", engine="torch", listener=events.append)
     assert record.status == "complete"
-    started = [event for event in events if isinstance(event, RunStarted)]
-    with frostline.Ledger(os.environ["FROSTLINE_WORKSPACE"]) as ledger:
-        resumed = len(ledger.runs()) == 1
-    assert [event.resumed for event in started] == [resumed]
+    assert [event.resumed for event in events if isinstance(event, RunStarted)] == [True]
 
 
 def test_two_processes_at_once_are_both_right(fresh_places: Callable[[str], None]) -> None:
@@ -216,7 +221,7 @@ def test_a_diverging_arm_is_marked_and_the_others_finish() -> None:
     )
     record = frostline.run(study, resume=False)
     assert record.status == "complete"
-    assert [arm.status for arm in record.arms] == ["diverged", "complete", "failed"]
+    assert [arm.status for arm in record.arms] == ["diverged", "complete", "diverged"]
     assert "diverged in epoch 1" in (record.arms[0].message or "")
     assert record.arms[1].test_accuracy is not None
     plain = frostline.run(study, plain=True, resume=False)

@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import time
+from contextlib import suppress
 from importlib import metadata
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from frostline.places import cache_directory
 from frostline.plan import Rates
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from frostline.models import Chain
@@ -40,7 +41,20 @@ def known_rates(facts: BackboneFacts, cuts: Iterable[str]) -> Rates | None:
 
 
 def measure_rates(facts: BackboneFacts, cuts: Iterable[str]) -> Rates:
-    """Measure the prefix on its inference engine and the tails at these cuts, in torch; remember and return the rates.
+    """Measure a backbone's rates at these cuts, remember and return them; the first call imports torch."""
+    names = _measured_cuts(facts, cuts)
+    rates = _measure(facts, names)
+    path = _path(facts)
+    with suppress(OSError):  # rates that can't be kept are measured again next time
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(f".{os.getpid()}")
+        temporary.write_text(json.dumps({"cuts": names, "rates": rates.to_json()}))
+        temporary.replace(path)
+    return rates
+
+
+def _measure(facts: BackboneFacts, names: Sequence[str]) -> Rates:
+    """Time the prefix on its inference engine and the tails at these cuts in torch, in both memory layouts.
 
     Timings are on random images and random weights: speed doesn't depend on the values.
     """
@@ -52,7 +66,6 @@ def measure_rates(facts: BackboneFacts, cuts: Iterable[str]) -> Rates:
 
     backbone = load_backbone(facts.backbone, "none", facts.image_size)
     chain = build_chain(backbone, 10, Head(), 0)
-    names = _measured_cuts(facts, cuts)
     forward, train = zip(*(_tail_seconds(chain, facts, name, "contiguous") for name in names), strict=True)
     apply_layout(chain.model, "channels_last")
     forward_last, train_last = zip(*(_tail_seconds(chain, facts, name, "channels_last") for name in names), strict=True)
@@ -67,7 +80,7 @@ def measure_rates(facts: BackboneFacts, cuts: Iterable[str]) -> Rates:
         )
     else:
         engine, prefix = "torch", forward[0]
-    rates = Rates(
+    return Rates(
         flops=tuple(float(facts.resolve(name).flops_before) for name in names),
         layouts=tuple("channels_last" if last else "contiguous" for last in faster),
         forward=tuple(b if last else a for a, b, last in zip(forward, forward_last, faster, strict=True)),
@@ -79,12 +92,6 @@ def measure_rates(facts: BackboneFacts, cuts: Iterable[str]) -> Rates:
         step=_step_seconds(chain),
         engine=engine,
     )
-    path = _path(facts)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}")
-    temporary.write_text(json.dumps({"cuts": names, "rates": rates.to_json()}))
-    temporary.replace(path)
-    return rates
 
 
 def _measured_cuts(facts: BackboneFacts, cuts: Iterable[str]) -> list[str]:
