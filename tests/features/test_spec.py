@@ -26,6 +26,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "weights": {"weights_digest": "other weights"},
     "cut": {"cut": "head"},
     "dtype": {"dtype": "float16"},
+    "engine": {"engine": "torch"},
 }
 
 
@@ -58,7 +59,11 @@ def test_equal_specifications_have_equal_keys() -> None:
 def test_stored_images_are_shared_by_networks_that_see_the_same_pixels() -> None:
     stored = dataclasses.replace(BASE, cut="input", dtype="uint8")
     other = dataclasses.replace(
-        stored, backbone="vgg16", weights_digest="w", preprocessing=Preprocessing(224, mean=(0.5, 0.5, 0.5))
+        stored,
+        backbone="vgg16",
+        weights_digest="w",
+        preprocessing=Preprocessing(224, mean=(0.5, 0.5, 0.5)),
+        engine="torch",
     )
     assert other.key == stored.key
     assert dataclasses.replace(stored, preprocessing=Preprocessing(192)).key != stored.key

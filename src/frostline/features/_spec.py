@@ -32,6 +32,8 @@ class FeatureSpec:
         weights_digest: hex digest of the network's weights.
         cut: where in the network the rows are taken; at ``input`` they are the uint8 images.
         dtype: how numbers are stored: ``float32``, ``float16`` (read back as float32), ``uint8`` at the cut ``input``.
+        engine: the engine preferred, ``openvino`` or ``torch``, which differ in the last bits; at the cut ``input``,
+            where no network runs, it isn't part of the key.
     """
 
     images: str
@@ -41,6 +43,7 @@ class FeatureSpec:
     weights_digest: str
     cut: str
     dtype: Literal["float32", "float16", "uint8"]
+    engine: str = "openvino"
 
     def __post_init__(self) -> None:
         if (self.cut == INPUT_CUT) != (self.dtype == "uint8"):
@@ -58,10 +61,13 @@ class FeatureSpec:
             "weights_digest": self.weights_digest,
             "cut": self.cut,
             "dtype": self.dtype,
+            "engine": self.engine,
         }
         if self.cut == INPUT_CUT:
             # Images are stored before normalisation and before any network, so that backbones share them.
-            del fields["backbone"], fields["weights_digest"], preprocessing["mean"], preprocessing["std"]
+            for name in ("backbone", "weights_digest", "engine"):
+                del fields[name]
+            del preprocessing["mean"], preprocessing["std"]
         return fields
 
     @property
