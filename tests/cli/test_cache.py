@@ -74,21 +74,25 @@ def test_list(store: type[FakeStore], invoke: Invoke) -> None:
         (["--keep", "1.5 gb"], 1_500_000_000),
         (["--keep", "2k"], 2000),
         (["--keep", "1TB"], 10**12),
+        (["--keep", "5GiB"], 5 * 2**30),
     ],
 )
 def test_prune(store: type[FakeStore], invoke: Invoke, words: list[str], limit: int) -> None:
     result = invoke("cache", "prune", *words)
-    assert (result.exit_code, result.stdout) == (0, "removed 1 entries, 500 B\n")
+    assert (result.exit_code, result.stdout) == (0, "removed 1 entry, 500 B\n")
     assert store.limits == [limit]
     (removed,) = json.loads(invoke("cache", "prune", "--json").stdout)
     assert removed["key"] == "b" * 64
 
 
-@pytest.mark.parametrize("size", ["-1", "5 apples", "", "1e9", "GB"])
+@pytest.mark.parametrize("size", ["-1", "5 apples", "", "1e9", "GB", "9" * 400])
 def test_sizes_that_are_none(store: type[FakeStore], invoke: Invoke, size: str) -> None:
     result = invoke("cache", "prune", "--keep", size)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert f'"{size}" is no size' in result.stderr
+    assert f'"{size[:30]}' in result.stderr
+    assert "is no size" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert len(result.stderr) < 1000
     assert store.limits == []
 
 
@@ -101,7 +105,7 @@ def test_verify(store: type[FakeStore], invoke: Invoke) -> None:
     result = invoke("cache", "verify")
     assert result.exit_code == 1
     assert result.stdout.splitlines() == [f"{'a' * 64}: shard 3: checksum differs", f"{'b' * 64}: meta.json is missing"]
-    assert result.stderr == "2 of 2 entries have faults; they are made again when a run needs them\n"
+    assert result.stderr == "2 of 2 entries with faults, made again when a run needs them\n"
     result = invoke("cache", "verify", "--json")
     assert result.exit_code == 1
     assert json.loads(result.stdout)["a" * 64] == {"3": "checksum differs"}

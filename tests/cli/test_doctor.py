@@ -42,6 +42,28 @@ def test_the_table_says_the_same(workspace: Path, invoke: Invoke) -> None:
     assert any(line.split()[:2] == ["weights", "resnet18-f37072fd"] for line in lines)
 
 
+def test_places_that_can_not_be(workspace: Path, invoke: Invoke, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file", tmp_path / "file" / "below" / "it"):
+        facts = json.loads(invoke("doctor", "--json", "--workspace", str(place)).stdout)
+        assert facts["places"]["workspace"] == f"{place} (NOT usable: {tmp_path / 'file'} is not a directory)"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("", "none; set FROSTLINE_CACHE_LIMIT, e.g. to 20GB"),
+        ("20GB", "20.0 GB (FROSTLINE_CACHE_LIMIT)"),
+        ("much", 'NOT usable: FROSTLINE_CACHE_LIMIT = "much" is no size: '),
+    ],
+)
+def test_the_limit_of_the_cache(
+    workspace: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch, given: str, said: str
+) -> None:
+    monkeypatch.setenv("FROSTLINE_CACHE_LIMIT", given)
+    assert json.loads(invoke("doctor", "--json").stdout)["places"]["cache limit"].startswith(said)
+
+
 def test_data_sets_at_hand(workspace: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("FROSTLINE_CACHE", str(tmp_path / "cache"))
     (tmp_path / "cache" / "datasets" / "cifar-10-batches-py").mkdir(parents=True)

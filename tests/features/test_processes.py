@@ -139,7 +139,7 @@ def test_two_processes_make_a_pass_once(store: FeatureStore, workers: Workers) -
     reports = [workers.until(pid, "report") for pid in (first, second)]
     assert [answer["report"]["reused"] for answer in reports] == [False, True]
     assert [answer["report"]["repaired"] for answer in reports] == [[], []]
-    assert any("another process is making features" in text for text in reports[1]["notices"])
+    assert any("another process is making activations" in text for text in reports[1]["notices"])
     assert reports[0]["notices"] == []
     assert all(entry.complete for entry in store.entries())
     assert len(store.entries()) == len(CUTS)

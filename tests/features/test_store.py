@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from frostline.errors import FeatureError
 from frostline.features import FeatureStore
 from frostline.places import cache_directory
 
@@ -104,7 +105,17 @@ def test_a_limit_prunes_what_others_left(full: FeatureStore, notices: list[str])
     assert "layer2" in cuts(left)
     # 5.9 MB for layer2 alone: more than all that was there.
     assert len(notices) == 1
-    assert notices[0].startswith("the feature store will hold 5.9 MB, above its limit of")
+    assert notices[0].startswith("stored activations will take 5.9 MB, above their limit of")
+
+
+def test_the_limit_may_stand_in_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert FeatureStore(tmp_path).limit_bytes is None
+    monkeypatch.setenv("FROSTLINE_CACHE_LIMIT", "20GB")
+    assert FeatureStore(tmp_path).limit_bytes == 20_000_000_000
+    assert FeatureStore(tmp_path, limit_bytes=5).limit_bytes == 5
+    monkeypatch.setenv("FROSTLINE_CACHE_LIMIT", "much")
+    with pytest.raises(FeatureError, match='FROSTLINE_CACHE_LIMIT = "much" is no size: give bytes'):
+        FeatureStore(tmp_path)
 
 
 def test_within_its_limit_a_store_says_nothing(full: FeatureStore, notices: list[str]) -> None:

@@ -10,12 +10,11 @@ from rich.cells import cell_len
 
 from frostline.ledger import PassRow, RunRow
 from frostline.models.facts import BackboneFacts, CutFacts, StageFacts
+from frostline.quantities import format_bytes, format_count
 from frostline.report import (
     arm_lines,
     arms_table,
     draw,
-    format_bytes,
-    format_count,
     format_fraction,
     format_loss,
     format_seconds,
@@ -338,7 +337,7 @@ def test_a_plan_says_what_is_shared_and_why() -> None:
         ("b", "t1:1 > t2:2", "3 min 18 s", "1 min 40 s", "something of its own"),
     )
     assert arms.notes == (
-        "2 arms ask for 8 epochs; 7 are trained, 10.2 MB are kept on disk.",
+        "2 arms for 8 epochs: 7 to train, 10.2 MB to keep on disk.",
         "Predicted: 3 min 19 s together; 4 min 57 s each alone; 16 min 40 s by the plain loop (--plain).",
         "measured on this machine",
     )

@@ -1,6 +1,5 @@
 """``frostline cache``: stored activations, which can always be made again."""
 
-import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,6 +7,7 @@ import typer
 
 from frostline.cli._group import epilog
 from frostline.cli._options import JsonOption, print_json
+from frostline.quantities import format_bytes, format_number_of, parse_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,11 +17,10 @@ __all__ = ["cache_app"]
 cache_app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Look after stored activations, which can be made again.",
+    help="Look after stored activations, which can be made again.\n\nThey are in $FROSTLINE_CACHE, or the user's cache "
+    "directory. With $FROSTLINE_CACHE_LIMIT, such as 20GB, a run removes the least recently used to stay below it.",
     epilog=epilog("frostline cache list", "frostline cache prune --keep 5GB"),
 )
-
-_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 
 @cache_app.command("list", epilog=epilog("frostline cache list", "frostline cache list --json"))
@@ -37,7 +36,7 @@ def list_entries(as_json: JsonOption = False) -> None:
         return
     total = sum(entry.n_bytes for entry in entries)
     table = report.Table(
-        title=f"{store.path}: {len(entries)} entries, {report.format_bytes(total)}",
+        title=f"{store.path}: {format_number_of(len(entries), 'entry')}, {format_bytes(total)}",
         columns=("key", "backbone", "kept at", "pixels", "view", "size", "last used (UTC)", "state"),
         rows=tuple(_entry_row(entry) for entry in entries),
         left=frozenset({"key", "backbone", "kept at", "view", "state"}),
@@ -48,7 +47,7 @@ def list_entries(as_json: JsonOption = False) -> None:
 @cache_app.command("prune", epilog=epilog("frostline cache prune", "frostline cache prune --keep 5GB"))
 def prune(
     keep: Annotated[
-        str, typer.Option(metavar="SIZE", help="Keep the most recently used up to this size, e.g. 500MB or 5GB.")
+        str, typer.Option(metavar="SIZE", help="Keep the most recently used up to this size, e.g. 500MB, 5GB or 5GiB.")
     ] = "0",
     as_json: JsonOption = False,
 ) -> None:
@@ -57,14 +56,13 @@ def prune(
     All of them, or the least recently used; those in use by a run stay.
     """
     import frostline
-    from frostline import report
 
     removed = frostline.FeatureStore().prune(_read_size(keep))
     if as_json:
         print_json([_entry_json(entry) for entry in removed])
         return
     freed = sum(entry.n_bytes for entry in removed)
-    typer.echo(f"removed {len(removed)} entries, {report.format_bytes(freed)}")
+    typer.echo(f"removed {format_number_of(len(removed), 'entry')}, {format_bytes(freed)}")
 
 
 @cache_app.command("verify", epilog=epilog("frostline cache verify"))
@@ -85,9 +83,10 @@ def verify(as_json: JsonOption = False) -> None:
                 typer.echo(f"{key}: {'' if shard < 0 else f'shard {shard}: '}{fault}")
         n = len(store.entries())
         if not faults:
-            typer.echo(f"{n} {'entry' if n == 1 else 'entries'}, no faults")
+            typer.echo(f"{format_number_of(n, 'entry')}, no faults")
         else:
-            typer.echo(f"{len(faults)} of {n} entries have faults; they are made again when a run needs them", err=True)
+            faulty = f"{len(faults)} of {format_number_of(n, 'entry')}"
+            typer.echo(f"{faulty} with faults, made again when a run needs them", err=True)
     if faults:
         raise typer.Exit(1)
 
@@ -101,12 +100,10 @@ def path() -> None:
 
 
 def _read_size(text: str) -> int:
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)b?\s*", text, re.IGNORECASE)
-    if match is None:
-        raise typer.BadParameter(
-            f'"{text}" is no size: give bytes, or a number with kB, MB, GB or TB', param_hint="--keep"
-        )
-    return int(float(match[1]) * _UNITS[match[2].lower()])
+    try:
+        return parse_bytes(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--keep") from error
 
 
 def _entry_json(entry: Any) -> dict[str, Any]:
@@ -120,8 +117,6 @@ def _entry_json(entry: Any) -> dict[str, Any]:
 
 
 def _entry_row(entry: Any) -> tuple[str, ...]:
-    from frostline import report
-
     view = entry.spec.get("view")
     return (
         entry.key[:12],
@@ -129,7 +124,7 @@ def _entry_row(entry: Any) -> tuple[str, ...]:
         str(entry.spec.get("cut", "?")),
         str(_inside(entry.spec, ("preprocessing", "image_size"))),
         f"{view.get('augmentation')} {view.get('index')}" if isinstance(view, dict) else "",
-        report.format_bytes(entry.n_bytes),
+        format_bytes(entry.n_bytes),
         f"{_time(entry):%Y-%m-%d %H:%M}",
         "complete" if entry.complete else "unfinished",
     )

@@ -5,6 +5,7 @@ from dataclasses import asdict
 import typer
 
 from frostline.cli._options import JsonOption, SetOption, StudyArgument, print_json
+from frostline.quantities import format_number_of
 
 __all__ = ["check"]
 
@@ -24,9 +25,9 @@ def check(study: StudyArgument, overrides: SetOption = None, as_json: JsonOption
         for problem in problems:
             typer.echo(str(problem))
         if problems:
-            typer.echo(f"{len(problems)} {'problem' if len(problems) == 1 else 'problems'}", err=True)
+            typer.echo(format_number_of(len(problems), "problem"), err=True)
         else:
             n_arms = len(frostline.load_study(study, overrides or ()).expand())
-            typer.echo(f"{study}: {n_arms} {'arm' if n_arms == 1 else 'arms'}, no problems")
+            typer.echo(f"{study}: {format_number_of(n_arms, 'arm')}, no problems")
     if problems:
         raise typer.Exit(1)

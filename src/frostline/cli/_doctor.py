@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 
 from frostline.cli._options import JsonOption, WorkspaceOption, choose_workspace, print_json
+from frostline.quantities import format_bytes, parse_bytes
 
 __all__ = ["doctor"]
 
@@ -53,7 +54,7 @@ def _examine(workspace: Path) -> dict[str, dict[str, str]]:
     return {
         "versions": _versions(),
         "devices": _devices(),
-        "places": {"cache": _place(cache_directory()), "workspace": _place(workspace)},
+        "places": {"cache": _place(cache_directory()), "cache limit": _limit(), "workspace": _place(workspace)},
         "engines": _engines(),
         "weights": _weights(),
         "data sets": _data_sets(cache_directory()),
@@ -86,12 +87,22 @@ def _devices() -> dict[str, str]:
 
 
 def _place(path: Path) -> str:
-    from frostline.report import format_bytes
-
     there = next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
-    writable = "writable" if os.access(there, os.W_OK) else "NOT writable"
+    if not there.is_dir():
+        return f"{path} (NOT usable: {there} is not a directory)"
+    writable = "writable" if os.access(there, os.W_OK | os.X_OK) else "NOT writable"
     exists = "" if path.exists() else ", not made yet"
     return f"{path} ({writable}, {format_bytes(shutil.disk_usage(there).free)} free{exists})"
+
+
+def _limit() -> str:
+    given = os.environ.get("FROSTLINE_CACHE_LIMIT")
+    if not given:
+        return "none; set FROSTLINE_CACHE_LIMIT, e.g. to 20GB"
+    try:
+        return f"{format_bytes(parse_bytes(given))} (FROSTLINE_CACHE_LIMIT)"
+    except ValueError as error:
+        return f"NOT usable: FROSTLINE_CACHE_LIMIT = {error}"
 
 
 def _engines() -> dict[str, str]:

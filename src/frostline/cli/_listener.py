@@ -14,7 +14,8 @@ from frostline.execution.events import (
     RunStarted,
     TrajectoryEnded,
 )
-from frostline.report import format_bytes, format_seconds
+from frostline.quantities import format_bytes, format_number_of
+from frostline.report import format_seconds
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,14 +92,15 @@ def describe_event(event: Event) -> str | None:
     if isinstance(event, RunStarted):
         begins = "goes on where it was interrupted" if event.resumed else "begins"
         left = "" if event.predicted_seconds is None else f", about {format_seconds(event.predicted_seconds)} to go"
-        return f"{event.run} {begins}: {event.n_arms} arms, {event.n_trajectories} training runs{left}"
+        arms = format_number_of(event.n_arms, "arm")
+        return f"{event.run} {begins}: {arms}, {format_number_of(event.n_trajectories, 'trajectory')}{left}"
     if isinstance(event, Notice):
         return f"note: {event.text}"
     if isinstance(event, PassStarted):
-        return f"feature pass {event.name}: {event.n_images:,} images"
+        return f"feature pass {event.name}: {format_number_of(event.n_images, 'image')}"
     if isinstance(event, PassFinished):
         how = "found in the cache" if event.reused else f"made in {format_seconds(event.seconds)}"
         return f"feature pass {event.name}: {how}, {format_bytes(event.n_bytes)}"
     if isinstance(event, TrajectoryEnded) and event.status != "complete":
-        return f"training run {event.trajectory} {event.status}" + (f": {event.message}" if event.message else "")
+        return f"trajectory {event.trajectory} {event.status}" + (f": {event.message}" if event.message else "")
     return None

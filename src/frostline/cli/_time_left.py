@@ -20,8 +20,8 @@ class TimeLeft:
     """Weighs each part by its predicted seconds, and corrects the prediction by this session's own pace.
 
     Args:
-        plan: a plan's JSON; without one (a plain run), training runs share ``predicted_seconds`` evenly.
-        n_trajectories: how many training runs there are.
+        plan: a plan's JSON; without one (a plain run), trajectories share ``predicted_seconds`` evenly.
+        n_trajectories: how many trajectories there are.
         predicted_seconds: of the work to do, where known.
     """
 

@@ -8,24 +8,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from frostline.errors import DiskFullError
+from frostline.quantities import format_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["check_room", "disk_errors", "format_bytes"]
+__all__ = ["check_room", "disk_errors"]
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-
-
-def format_bytes(n_bytes: int) -> str:
-    """Return a size for people, in decimal units: ``1.3 GB``."""
-    size = float(n_bytes)
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
 
 
 def free_bytes(path: Path) -> int | None:
@@ -44,9 +35,9 @@ def _full(root: Path, needed_bytes: int) -> DiskFullError:
     free = free_bytes(root)
     there = "" if free is None else f" and {format_bytes(free)} are free"
     return DiskFullError(
-        f"no room for features in {root}: {format_bytes(needed_bytes)} are needed{there}. Make room there, for example "
-        "with `frostline cache prune`, or set FROSTLINE_CACHE to a directory on a larger disk. What is stored already "
-        "is kept, and the same command goes on from it."
+        f"no room for activations in {root}: {format_bytes(needed_bytes)} are needed{there}. Make room there, for "
+        "example with `frostline cache prune`, or set FROSTLINE_CACHE to a directory on a larger disk. What is stored "
+        "already is kept, and the same command goes on from it."
     )
 
 
@@ -68,6 +59,6 @@ def disk_errors(root: Path, needed_bytes: int = 0) -> Iterator[None]:
         if error.errno in _FULL:
             raise _full(root, needed_bytes) from error
         raise DiskFullError(
-            f"features can't be written in {root} ({error.strerror or error}). Give this user permission there, or set "
-            "FROSTLINE_CACHE to a directory that can be written."
+            f"activations can't be written in {root} ({error.strerror or error}). Give this user permission there, or "
+            "set FROSTLINE_CACHE to a directory that can be written."
         ) from error

@@ -7,9 +7,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from frostline.features._disk import check_room, disk_errors, format_bytes
+from frostline.features._disk import check_room, disk_errors
 from frostline.features._layout import META, Layout
 from frostline.features._writing import Target
+from frostline.quantities import format_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -68,10 +69,12 @@ def announce(store: FeatureStore, jobs: Sequence[Job], say: Callable[[str], None
                     continue
                 fault = "its record is missing"
             repaired.append(f"{job.target.name}, shard {shard}: {fault}")
-            say(f"stored features of {job.target.name}, shard {shard} of {job.layout.n_shards}: {fault}; made again")
+            say(f"stored activations of {job.target.name}, shard {shard} of {job.layout.n_shards}: {fault}; made again")
         if not complete and last_present >= 0:
             there = job.layout.n - sum(job.layout.rows(shard) for shard in missing)
-            say(f"features of {job.target.name}: going on from {there} of {job.layout.n} rows that are there already")
+            say(
+                f"activations of {job.target.name}: going on from {there} of {job.layout.n} rows that are there already"
+            )
     return repaired
 
 
@@ -93,7 +96,7 @@ def make_room(store: FeatureStore, jobs: Sequence[Job], say: Callable[[str], Non
         total = sum(entry.n_bytes for entry in store.entries()) + needed
         if total > store.limit_bytes:
             say(
-                f"the feature store will hold {format_bytes(total)}, above its limit of "
+                f"stored activations will take {format_bytes(total)}, above their limit of "
                 f"{format_bytes(store.limit_bytes)}: what this study uses is not pruned"
             )
     check_room(store.path, needed)

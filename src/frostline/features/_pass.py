@@ -105,7 +105,7 @@ def run_pass(
     reused = all(job.done for job in jobs)
     if not reused:
         names = ", ".join(job.target.name for job in jobs)
-        with store.lock(specs, lambda: say(f"another process is making features of {names}: waiting for it")):
+        with store.lock(specs, lambda: say(f"another process is making activations of {names}: waiting for it")):
             jobs = find_jobs()  # asked again: another process may have made them in the meantime
             reused = all(job.done for job in jobs)
             if not reused:

@@ -103,8 +103,8 @@ class Runner:
                 continue
             if job.engine is not None and len(job.target.shards) < job.layout.n_shards:
                 self._work.say(
-                    f"features of {job.target.name} were begun with {job.engine}, now it is {identity}: made again, so "
-                    "that all rows come from one engine"
+                    f"activations of {job.target.name} were begun with {job.engine}, now it is {identity}: made again, "
+                    "so that all rows come from one engine"
                 )
             job.target.shards = set(range(job.layout.n_shards))
             job.target.layout = replace(job.layout, engine=identity)

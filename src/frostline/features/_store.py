@@ -11,12 +11,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from frostline.errors import FeatureError
 from frostline.features._disk import disk_errors
 from frostline.features._features import Features
 from frostline.features._layout import META, Layout, record_path, tensor_path
 from frostline.features._locks import UseMark, making, unused
 from frostline.features._shards import check_shard
 from frostline.places import cache_directory
+from frostline.quantities import parse_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -53,12 +55,16 @@ class FeatureStore:
 
     Args:
         root: the directory, made when first written to; ``features`` in the cache directory when left out.
-        limit_bytes: new passes prune the least recently used rows to stay below this; None never prunes.
+        limit_bytes: new passes prune the least recently used rows to stay below this; left out, it is the size in
+            ``$FROSTLINE_CACHE_LIMIT``, such as ``20GB``, and without that rows are never pruned.
+
+    Raises:
+        FeatureError: the limit in the environment is no size.
     """
 
     def __init__(self, root: Path | None = None, limit_bytes: int | None = None) -> None:
         self.path = cache_directory() / "features" if root is None else root
-        self.limit_bytes = limit_bytes
+        self.limit_bytes = _limit_of_environment() if limit_bytes is None else limit_bytes
         # Shards checked by this process, by what changes when a file is touched: (inode, size, mtime) of each file.
         self._checked: dict[tuple[str, int], tuple[tuple[int, int, int], ...]] = {}
         self._marks: dict[str, UseMark] = {}
@@ -170,6 +176,16 @@ class FeatureStore:
         except (FileNotFoundError, NotADirectoryError):
             return []
         return [path for path in names if path.name != "locks" and not path.name.startswith(".") and path.is_dir()]
+
+
+def _limit_of_environment() -> int | None:
+    given = os.environ.get("FROSTLINE_CACHE_LIMIT")
+    if not given:
+        return None
+    try:
+        return parse_bytes(given)
+    except ValueError as error:
+        raise FeatureError(f"FROSTLINE_CACHE_LIMIT = {error}") from error
 
 
 def _file_states(folder: Path, layout: Layout, shard: int) -> tuple[tuple[int, int, int], ...] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from frostline.report._arms import ArmLine, arm_lines, arms_table
 from frostline.report._draw import draw, make_console
 from frostline.report._export import to_arrow, to_pandas, write_csv, write_parquet
-from frostline.report._numbers import format_bytes, format_count, format_fraction, format_loss, format_seconds
+from frostline.report._numbers import format_fraction, format_loss, format_seconds
 from frostline.report._pivot import Pivot, PivotCell, pivot, pivot_table, varies
 from frostline.report._plan import plan_tables
 from frostline.report._runs import runs_table
@@ -21,8 +21,6 @@ __all__ = [
     "arm_lines",
     "arms_table",
     "draw",
-    "format_bytes",
-    "format_count",
     "format_fraction",
     "format_loss",
     "format_seconds",

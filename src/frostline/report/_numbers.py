@@ -1,10 +1,10 @@
-"""How numbers read: losses, fractions, seconds, bytes, counts."""
+"""How losses, fractions and seconds read."""
 
 from __future__ import annotations
 
 import math
 
-__all__ = ["format_bytes", "format_count", "format_fraction", "format_loss", "format_seconds"]
+__all__ = ["format_fraction", "format_loss", "format_seconds"]
 
 
 def format_loss(value: float | None) -> str:
@@ -36,21 +36,3 @@ def format_seconds(seconds: float | None) -> str:
         return f"{minutes} min {rest:02d} s"
     hours, minutes = divmod(round(seconds / 60), 60)
     return f"{hours} h {minutes:02d} min"
-
-
-def format_bytes(n_bytes: float) -> str:
-    """Return a size in powers of 1000: ``512 B``, ``1.5 kB``, ``2.0 GB``."""
-    return _scaled(n_bytes, ("B", "kB", "MB", "GB", "TB", "PB"))
-
-
-def format_count(count: float) -> str:
-    """Return a large count short: ``512``, ``11.2 M``, ``3.6 G``."""
-    return _scaled(count, ("", "k", "M", "G", "T", "P")).rstrip()
-
-
-def _scaled(value: float, units: tuple[str, ...]) -> str:
-    for unit in units[:-1]:
-        if value < 999.5 or (unit != units[0] and value < 999.95):
-            return f"{value:.0f} {unit}" if unit == units[0] else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:,.1f} {units[-1]}"

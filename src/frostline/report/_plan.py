@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from frostline.report._numbers import format_bytes, format_count, format_seconds
+from frostline.quantities import format_bytes, format_count, format_number_of
+from frostline.report._numbers import format_seconds
 from frostline.report._table import Table
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def _passes(plan: Mapping[str, Any]) -> Table:
 
 def _trajectories(plan: Mapping[str, Any]) -> Table:
     return Table(
-        title="trajectories: training runs, each serving every arm that is a point on it",
+        title="trajectories: each trained once, for every arm that is a point on it",
         columns=("id", "train_from", "starts at", "mode", "epochs", "arms", "trains", "time", "why"),
         rows=tuple(
             (
@@ -81,8 +82,8 @@ def _arms(plan: Mapping[str, Any]) -> Table:
         rows=tuple(rows),
         left=frozenset({"arm", "path", "notes"}),
         notes=(
-            f"{plan['n_arms']} arms ask for {totals['asked_epochs']} epochs; {totals['trained_epochs']} are trained, "
-            f"{format_bytes(totals['bytes'])} are kept on disk.",
+            f"{format_number_of(plan['n_arms'], 'arm')} for {format_number_of(totals['asked_epochs'], 'epoch')}: "
+            f"{totals['trained_epochs']:,} to train, {format_bytes(totals['bytes'])} to keep on disk.",
             f"Predicted: {format_seconds(totals['seconds'])} together; {format_seconds(totals['alone_seconds'])} each "
             f"alone; {format_seconds(totals['plain_seconds'])} by the plain loop (--plain).",
             *(note for note in plan["notes"] if not note.endswith(said)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from frostline.report._numbers import format_bytes, format_count
+from frostline.quantities import format_bytes, format_count
 from frostline.report._table import Table
 
 if TYPE_CHECKING:
