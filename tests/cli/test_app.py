@@ -70,8 +70,12 @@ def test_the_documented_commands_are_these() -> None:
         (["show", "--pivot", "epochs"], '"epochs": give two settings with a comma between them'),
         (["show", "--pivot", "a,b,c"], '"a,b,c": give two settings'),
         (["show", "--value", "loss"], "'loss' is not one of"),
+        (["show", "--value", "val_loss"], "--value: says what the cells of a pivot hold: give --pivot ROWS,COLUMNS"),
         (["stages", "resnet18", "--image-size", "0"], "Input should be greater than or equal to 1"),
-        (["cache", "prune", "--keep", "much"], '"much" is no size: give bytes, or a number with kB, MB, GB or TB'),
+        (
+            ["cache", "prune", "--keep", "much"],
+            '"much" is no size: give bytes, or a number of up to 18 digits with kB, MB, GB or TB',
+        ),
     ],
 )
 def test_wrong_usage_is_code_2_and_says_what_is_allowed(spawn: Spawn, words: list[str], message: str) -> None:

@@ -102,11 +102,11 @@ def test_elsewhere_than_in_a_terminal_each_arm_and_epoch_is_a_line(
     ]
     run = frostline.Ledger(workspace).load().run
     assert result.stderr.splitlines() == [
-        f"{run} goes on where it was interrupted: 2 arms, 2 training runs, about 30.0 s to go",
+        f"{run} goes on where it was interrupted: 2 arms, 2 trajectories, about 30.0 s to go",
         "note: shard 3 was damaged and is made again",
         "feature pass resnet18 head: 100 images",
         "feature pass resnet18 head: made in 2.00 s, 51.2 kB",
-        "training run sgd diverged: training diverged in epoch 1",
+        "trajectory sgd diverged: training diverged in epoch 1",
     ]
     # The arms, then the exercise's table, since epochs and train_from vary.
     assert f"{run}: shared, complete, 6 of 6 arms complete" in result.stdout
@@ -115,7 +115,7 @@ def test_elsewhere_than_in_a_terminal_each_arm_and_epoch_is_a_line(
 
 def test_options_reach_the_library(workspace: Path, invoke: Invoke, fake_run: FakeRun, tmp_path: Path) -> None:
     words = ["run", "s.toml", "--set", "data.train=10", "--set", "defaults.seed=[0,1]", "--plain", "--no-resume"]
-    words += ["--workspace", str(tmp_path / "w"), "--device", "cpu", "--engine", "torch"]
+    words += ["--workspace", str(tmp_path / "w"), "--device", "cpu", "--engine", "torch", "--cache", "never"]
     assert invoke(*words).exit_code == 0
     assert fake_run.given == {
         "study": ("s.toml", ("data.train=10", "defaults.seed=[0,1]")),
@@ -124,6 +124,7 @@ def test_options_reach_the_library(workspace: Path, invoke: Invoke, fake_run: Fa
         "resume": False,
         "device": "cpu",
         "engine": "torch",
+        "cache": "never",
     }
     assert invoke("run", "s.toml").exit_code == 0
     assert fake_run.given == {
@@ -133,6 +134,7 @@ def test_options_reach_the_library(workspace: Path, invoke: Invoke, fake_run: Fa
         "resume": None,
         "device": "auto",
         "engine": "auto",
+        "cache": "auto",
     }
     assert invoke("run", "s.toml", "--resume").exit_code == 0
     assert fake_run.given["resume"] is True
@@ -146,12 +148,12 @@ def test_json_is_all_of_standard_output(workspace: Path, invoke: Invoke, fake_ru
 
 def test_interruption_says_how_to_go_on(workspace: Path, invoke: Invoke, fake_run: FakeRun) -> None:
     fake_run.failure = KeyboardInterrupt()
-    result = invoke("run", "my study.toml", "--set", "data.train=10", "--plain", "--device", "cpu")
+    result = invoke("run", "my study.toml", "--set", "data.train=10", "--plain", "--device", "cpu", "--cache", "always")
     run = frostline.Ledger(workspace).load().run
     assert result.exit_code == 130
     assert result.stderr.splitlines()[-1] == (
         f"interrupted: {run} is kept up to its last finished epoch; to go on: "
-        "frostline run 'my study.toml' --set data.train=10 --plain --device cpu --resume"
+        "frostline run 'my study.toml' --set data.train=10 --plain --device cpu --cache always --resume"
     )
     assert "Epoch 1/2" in result.stdout
     assert "arms complete" not in result.stdout
@@ -223,7 +225,7 @@ def test_control_c_stops_at_once_with_code_130(workspace: Path) -> None:
     )
     assert process.stderr is not None
     first = process.stderr.readline()
-    assert "begins: 1 arms" in first
+    assert "begins: 1 arm, 1 trajectory" in first
     time.sleep(0.2)
     started = time.monotonic()
     process.send_signal(signal.SIGINT)

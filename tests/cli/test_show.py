@@ -96,6 +96,13 @@ def test_tables_for_elsewhere(workspace: Path, invoke: Invoke, tmp_path: Path) -
         rows = list(csv.DictReader(file))
     assert len(rows) == parquet.read_table(tmp_path / "t.parquet").num_rows == 20
     assert (rows[0]["arm"], rows[0]["train_loss"]) == ("resnet18 head adam-0.001 2ep seed0", "0.8229")
+    # What else is asked for is done besides.
+    for words in (["--json"], ["--pivot", "epochs,train_from"]):
+        result = invoke("show", "--csv", str(tmp_path / "u.csv"), *words)
+        assert result.exit_code == 0
+        assert result.stdout == invoke("show", *words).stdout != ""
+        assert (tmp_path / "u.csv").read_bytes() == (tmp_path / "t.csv").read_bytes()
+        (tmp_path / "u.csv").unlink()
     result = invoke("show", "--csv", str(tmp_path / "absent" / "t.csv"))
     assert (result.exit_code, result.stdout) == (1, "")
     assert "error: can't write" in result.stderr

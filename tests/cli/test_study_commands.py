@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import frostline
+from frostline.execution.events import Listener, Notice
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -125,13 +126,14 @@ def test_plan(study: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> N
         "notes": [],
     }
 
-    def plan_study(given: frostline.Study) -> SimpleNamespace:
-        asked.append(len(given.expand()))
+    def plan_study(given: frostline.Study, *, cache: str, listener: Listener) -> SimpleNamespace:
+        asked.append((len(given.expand()), cache))
+        listener(Notice("measuring resnet18 on this machine, once"))
         return SimpleNamespace(to_json=lambda: planned)
 
     monkeypatch.setattr(frostline, "plan_study", plan_study, raising=False)
     result = invoke("plan", "study.toml", "--set", "arms[0].epochs=5")
-    assert (result.exit_code, result.stderr) == (0, "")
+    assert (result.exit_code, result.stderr) == (0, "note: measuring resnet18 on this machine, once\n")
     assert "Predicted: 2.00 s together; 3.00 s each alone; 9.00 s by the plain loop (--plain)." in result.stdout
-    assert json.loads(invoke("plan", "study.toml", "--json").stdout) == planned
-    assert asked == [2, 4]
+    assert json.loads(invoke("plan", "study.toml", "--cache", "never", "--json").stdout) == planned
+    assert asked == [(2, "auto"), (4, "never")]

@@ -1,12 +1,15 @@
 """The arguments and options that several commands share, and what their values mean."""
 
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 __all__ = [
+    "CacheOption",
+    "CachePolicy",
     "JsonOption",
     "SetOption",
     "StudyArgument",
@@ -25,6 +28,24 @@ SetOption = Annotated[
 WorkspaceOption = Annotated[
     Path | None,
     typer.Option(metavar="DIRECTORY", help="Where results live.  [default: $FROSTLINE_WORKSPACE, or runs]"),
+]
+
+
+class CachePolicy(StrEnum):
+    """Whether activations are stored."""
+
+    auto = "auto"
+    always = "always"
+    never = "never"
+
+
+CacheOption = Annotated[
+    CachePolicy,
+    typer.Option(
+        "--cache",
+        help="Where activations are stored: where that is predicted cheaper, wherever it gives the same answer, or "
+        "nowhere.",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 

@@ -1,11 +1,22 @@
 """``frostline plan``: what a study's arms share, why, and what that should cost."""
 
-from frostline.cli._options import JsonOption, SetOption, StudyArgument, print_json
+import sys
+from typing import TYPE_CHECKING
+
+from frostline.cli._options import CacheOption, CachePolicy, JsonOption, SetOption, StudyArgument, print_json
+
+if TYPE_CHECKING:
+    from frostline.execution.events import Event
 
 __all__ = ["plan"]
 
 
-def plan(study: StudyArgument, overrides: SetOption = None, as_json: JsonOption = False) -> None:
+def plan(
+    study: StudyArgument,
+    overrides: SetOption = None,
+    cache: CacheOption = CachePolicy.auto,
+    as_json: JsonOption = False,
+) -> None:
     """Print what a study's arms share, why, and the predicted cost.
 
     Each arm alone and on top of the others, bytes on disk, and the totals. Nothing is trained. Times are predictions
@@ -13,7 +24,8 @@ def plan(study: StudyArgument, overrides: SetOption = None, as_json: JsonOption 
     """
     import frostline
 
-    planned = frostline.plan_study(frostline.load_study(study, overrides or ())).to_json()
+    asked = frostline.load_study(study, overrides or ())
+    planned = frostline.plan_study(asked, cache=cache.value, listener=_remark).to_json()
     if as_json:
         print_json(planned)
         return
@@ -22,3 +34,12 @@ def plan(study: StudyArgument, overrides: SetOption = None, as_json: JsonOption 
     console = report.make_console()
     for table in report.plan_tables(planned):
         report.draw(table, console)
+
+
+def _remark(event: "Event") -> None:
+    """Say on standard error what planning has to say, such as that it measures this machine."""
+    from frostline.cli._listener import describe_event
+
+    text = describe_event(event)
+    if text is not None:
+        print(text, file=sys.stderr, flush=True)

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from frostline.cli._options import SetOption, StudyArgument, WorkspaceOption, choose_workspace, print_json
+from frostline.cli._options import (
+    CacheOption,
+    CachePolicy,
+    SetOption,
+    StudyArgument,
+    WorkspaceOption,
+    choose_workspace,
+    print_json,
+)
 from frostline.errors import FrostlineError
 
 if TYPE_CHECKING:
@@ -39,6 +47,7 @@ def run(
     workspace: WorkspaceOption = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     engine: Annotated[_Engine, typer.Option(help="What runs the frozen stages.")] = _Engine.auto,
+    cache: CacheOption = CachePolicy.auto,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the finished run as JSON on standard output, and nothing else there.")
     ] = False,
@@ -58,7 +67,7 @@ def run(
     from frostline.cli._listener import make_listener
 
     listener = make_listener(place, lines_to=sys.stderr if as_json else sys.stdout)
-    again = _same_command(study, overrides, plain, workspace, device, engine.value, as_json)
+    again = _same_command(study, overrides, plain, workspace, device, engine.value, cache.value, as_json)
     try:
         with listener:
             record = frostline.run(
@@ -68,6 +77,7 @@ def run(
                 resume=resume,
                 device=device,
                 engine=engine.value,
+                cache=cache.value,
                 listener=listener,
             )
     except KeyboardInterrupt as interruption:
@@ -107,6 +117,7 @@ def _same_command(
     workspace: Path | None,
     device: str,
     engine: str,
+    cache: str,
     as_json: bool,
 ) -> str:
     words = ["frostline", "run", study]
@@ -116,5 +127,6 @@ def _same_command(
     words += ["--workspace", str(workspace)] if workspace is not None else []
     words += ["--device", device] if device != "auto" else []
     words += ["--engine", engine] if engine != "auto" else []
+    words += ["--cache", cache] if cache != "auto" else []
     words += ["--json"] if as_json else []
     return shlex.join(words)

@@ -32,7 +32,7 @@ def show(
             "of every epoch, averaged over seeds. What else differs makes a table of its own.",
         ),
     ] = None,
-    value: Annotated[_Value, typer.Option(help="What the cells of a pivot hold.")] = _Value.train_loss,
+    value: Annotated[_Value | None, typer.Option(help="What the cells of a pivot hold.  [default: train_loss]")] = None,
     csv: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write one row an arm and epoch to a CSV file.")
     ] = None,
@@ -45,19 +45,24 @@ def show(
     """Show what a run found.
 
     Its arms with training loss, validation loss and accuracy of every epoch, and seconds: alone, and on top of the
-    others. With --pivot, two settings against each other.
+    others. With --pivot, two settings against each other. With --csv or --parquet, a file, and what --pivot or --json
+    ask for besides.
     """
     import frostline
 
+    if value is not None and pivot is None:
+        raise typer.BadParameter(
+            "says what the cells of a pivot hold: give --pivot ROWS,COLUMNS with it", param_hint="--value"
+        )
+    measure = (value or _Value.train_loss).value
     keys = None if pivot is None else _two_keys(pivot)
     with frostline.Ledger(choose_workspace(workspace), create=False) as ledger:
         record = ledger.load(run)
-    if csv is not None or parquet is not None:
-        _export(record, csv, parquet)
-    elif as_json:
-        print_json(record.to_json() if keys is None else _pivot_json(record, *keys, value.value))
-    else:
-        _draw(record, keys, value.value)
+    _export(record, csv, parquet)
+    if as_json:
+        print_json(record.to_json() if keys is None else _pivot_json(record, *keys, measure))
+    elif keys is not None or (csv is None and parquet is None):
+        _draw(record, keys, measure)
 
 
 def _draw(record: "RunRecord", keys: tuple[str, str] | None, value: Any) -> None:
