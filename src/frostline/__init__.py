@@ -13,7 +13,7 @@ from frostline._version import __version__
 if TYPE_CHECKING:
     from frostline.data import load_dataset
     from frostline.errors import FrostlineError
-    from frostline.execution import plan_study, run
+    from frostline.execution import check_networks, plan_study, run
     from frostline.features import FeatureStore
     from frostline.ledger import Ledger, RunRecord
     from frostline.models.facts import backbone_facts
@@ -33,6 +33,7 @@ __all__ = [
     "__version__",
     "backbone_facts",
     "builtin_studies",
+    "check_networks",
     "check_study",
     "load_dataset",
     "load_study",
@@ -53,6 +54,7 @@ _ROOMS = {
     "Study": "study",
     "backbone_facts": "models.facts",
     "builtin_studies": "study",
+    "check_networks": "execution",
     "check_study": "study",
     "load_dataset": "data",
     "load_study": "study",

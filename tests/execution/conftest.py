@@ -48,6 +48,20 @@ def made_up_rates(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
         left = tuple((facts.flops - f) * 1e-11 + 1e-6 for f in flops)
         train = tuple(3 * seconds for seconds in left)
         layouts = tuple("contiguous" if name == "head" else "channels_last" for name in names)
-        return Rates(flops, layouts, left, train, left, train, left[0] / 2, 1e-4, 1e-4, "made up")  # type: ignore[arg-type]
+        return Rates(
+            flops=flops,
+            layouts=layouts,  # type: ignore[arg-type]
+            forward=left,
+            train=train,
+            plain_forward=left,
+            plain_train=train,
+            prefix=left[0] / 2,
+            setup=1.0,
+            decode=1e-4,
+            step=1e-4,
+            parameter_step=1e-9,
+            head_parameter=1e-10,
+            engine="made up",
+        )
 
     monkeypatch.setattr(_calibration, "_measure", made_up)

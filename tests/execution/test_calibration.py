@@ -26,6 +26,8 @@ def test_rates_are_measured_once(fresh_places: Callable[[str], None], monkeypatc
     assert all(ours <= plain for ours, plain in zip(rates.train, rates.plain_train, strict=True))
     assert _calibration.known_rates(facts, ["layer4"]) == rates
     assert _calibration.known_rates(facts, ["layer3", "layer4"]) is None
+    more = _calibration.measure_rates(facts, ["layer3"])
+    assert len(more.flops) == 4, "cuts that were known stay known"
 
 
 def test_planning_says_when_it_measures_and_then_does_not() -> None:
@@ -42,7 +44,7 @@ def test_planning_says_when_it_measures_and_then_does_not() -> None:
 
 def test_damaged_rates_are_measured_again(fresh_places: Callable[[str], None]) -> None:
     fresh_places("damaged")
-    facts = frostline.backbone_facts("resnet18", 48, "none")
+    facts = frostline.backbone_facts("resnet18", 56, "none")
     rates = _calibration.measure_rates(facts, [])
     path = _calibration._path(facts)
     path.write_text(path.read_text()[:-20])

@@ -8,6 +8,8 @@ import pytest
 from tests.execution.studies import RESNET, numbers_of, small_study
 
 import frostline
+from frostline.execution._choice import choose_arms
+from frostline.ledger import ArmRecord, EpochRow, Segment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,3 +59,27 @@ def test_a_second_cut_in_a_pass_changes_nothing_beyond_rounding(fresh_places: Ca
     for one, other in zip(alone.epochs, company.epochs, strict=True):
         assert one.train_loss == pytest.approx(other.train_loss, rel=1e-3)
         assert one.val_loss == pytest.approx(other.val_loss, rel=1e-3)
+
+
+def test_an_arm_does_not_fail_for_what_its_company_does_later(fresh_places: Callable[[str], None]) -> None:
+    """The longer arm diverges on the trajectory that the shorter one left before."""
+    wild = {"train_from": "head", "optimizer": {"name": "sgd", "lr": 0.1, "weight_decay": 25.0}}
+    longer = {**wild, "epochs": 12}
+    shorter = {"phases": [{**wild, "epochs": 1}, {"train_from": "layer4", "epochs": 1, "optimizer": {"name": "sgd"}}]}
+    fresh_places("company")
+    company = frostline.run(small_study(longer, shorter, **RESNET), cache="always", engine="torch")
+    assert [arm.status for arm in company.arms] == ["diverged", "complete"]
+    fresh_places("alone")
+    alone = frostline.run(small_study(shorter, **RESNET), cache="always", engine="torch")
+    assert numbers_of(alone)[company.arms[1].name] == numbers_of(company)[company.arms[1].name]
+
+
+def test_a_recipe_of_which_a_seed_diverges_is_not_chosen() -> None:
+    def arm(recipe: str, seed: int, status: str, accuracy: float) -> ArmRecord:
+        rows = (EpochRow(1, 0.5, 0.5, accuracy, 1.0),)
+        return ArmRecord(f"{recipe} {seed}", {"lr": recipe, "seed": seed}, status, None, (Segment("t", 1),), rows)
+
+    steady = [arm("low", seed, "complete", 0.8) for seed in range(3)]
+    lucky = [arm("high", 0, "complete", 0.95), arm("high", 1, "diverged", 0.1), arm("high", 2, "complete", 0.9)]
+    assert choose_arms([*lucky, *steady]) == steady
+    assert choose_arms(lucky) == []

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from frostline.models.facts import BackboneFacts, CutFacts, StageFacts
-from frostline.plan import CostModel, Plan, Rates, build_plan
+from frostline.plan import CostModel, EpochWork, Plan, Rates, build_plan
 from frostline.study import Arm, Recipe
 
 COUNTS = {"train": 1000, "val": 200, "test": 200}
@@ -37,8 +37,11 @@ def rates(**changes: Any) -> Rates:
         "plain_forward": (11e-3, 10e-3, 6e-3, 1e-6),
         "plain_train": (40e-3, 35e-3, 20e-3, 1e-5),
         "prefix": 5e-3,
+        "setup": 0.0,
         "decode": 1e-4,
         "step": 1e-4,
+        "parameter_step": 0.0,
+        "head_parameter": 0.0,
         "engine": "openvino",
     }
     return Rates(**{**given, **changes})
@@ -185,7 +188,7 @@ def test_marginal_and_alone_costs_by_hand() -> None:
     costs = CostModel(facts(), rates())
     made = plan(head(5), {"train_from": "late", "epochs": 5})
     late, last = costs.facts.cuts[2:]
-    epoch = costs.epoch_seconds(last, last, 1000, 200, 64)
+    epoch = costs.epoch_seconds(EpochWork(last, 1000, 200, 64, 1010), last)
     to_late = costs.pass_seconds(late, 1200, 1200 * 8_000)
     to_both = costs.pass_seconds(last, 1200, 1200 * 8_400)
     assert made.arms[0].marginal_seconds == pytest.approx(5 * epoch + to_both - to_late)
@@ -240,3 +243,21 @@ def test_the_plan_is_plain_data() -> None:
 def test_no_torch_is_loaded() -> None:
     code = "import sys, frostline, frostline.plan, frostline.study; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_large_head_and_its_optimizer_cost_what_they_weigh() -> None:
+    small = plan(head(1), head_parameter=1e-9, parameter_step=1e-9).trajectories[0]
+    large = plan(head(1, head={"hidden": [1000]}), head_parameter=1e-9, parameter_step=1e-9).trajectories[0]
+    more = large.trained_parameters - small.trained_parameters
+    # 1000 images trained, 200 evaluated for a third of that, 16 steps of the optimizer.
+    assert large.seconds - small.seconds == pytest.approx(more * 1e-9 * (1000 + 200 / 3 + 16))
+
+
+def test_compiling_a_prefix_is_counted_once_a_pass() -> None:
+    recipes = head(9), {"train_from": "late", "epochs": 9}
+    assert plan(*recipes, setup=4.0).totals.seconds - plan(*recipes).totals.seconds == pytest.approx(4.0)
+
+
+def test_passes_of_other_weights_have_other_names() -> None:
+    made = plan(head(2), head(2, weights="none"))
+    assert len({p.name for p in made.passes}) == len(made.passes) == 2

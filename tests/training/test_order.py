@@ -21,7 +21,7 @@ def test_a_last_batch_of_one_joins_the_one_before() -> None:
 
 
 def test_batches_of_one_stay() -> None:
-    assert [len(batch) for batch in batch_order(0, 0, 3, 1)] == [1, 2]
+    assert [len(batch) for batch in batch_order(0, 0, 3, 1)] == [1, 1, 1]
 
 
 def test_depends_on_seed_and_epoch_only() -> None:

@@ -9,12 +9,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from frostline.execution._checks import check_networks
     from frostline.execution._prepare import plan_study
     from frostline.execution._run import run
 
-__all__ = ["plan_study", "run"]
+__all__ = ["check_networks", "plan_study", "run"]
 
-_WHERE = {"plan_study": "_prepare", "run": "_run"}
+_WHERE = {"check_networks": "_checks", "plan_study": "_prepare", "run": "_run"}
 
 
 def __getattr__(name: str) -> Any:

@@ -26,25 +26,34 @@ __all__ = ["known_rates", "measure_rates"]
 BATCH = 16
 """Images at a time; enough for the rates of a usual batch, and a few seconds for the largest networks."""
 
+MANY = 1024
+
 LEAST_REPEATS, MOST_REPEATS, ENOUGH_SECONDS = 2, 20, 0.2
 
 
 def known_rates(facts: BackboneFacts, cuts: Iterable[str]) -> Rates | None:
     """Return the remembered rates of a backbone if they cover these cuts, without loading torch."""
     path = _path(facts)
+    if not set(_measured_cuts(facts, cuts)) <= _known_cuts(path):
+        return None
+    return Rates.from_json(json.loads(path.read_text())["rates"])
+
+
+def _known_cuts(path: Path) -> set[str]:
+    """Return the cuts that a file of rates covers; none where it is absent or damaged, as it can be made again."""
     try:
         stored = json.loads(path.read_text())
-        rates = Rates.from_json(stored["rates"])
+        Rates.from_json(stored["rates"])
+        return set(stored["cuts"])
     except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return rates if set(_measured_cuts(facts, cuts)) <= set(stored["cuts"]) else None
+        return set()
 
 
 def measure_rates(facts: BackboneFacts, cuts: Iterable[str]) -> Rates:
     """Measure a backbone's rates at these cuts, remember and return them; the first call imports torch."""
-    names = _measured_cuts(facts, cuts)
-    rates = _measure(facts, names)
     path = _path(facts)
+    names = _measured_cuts(facts, {*cuts, *_known_cuts(path)})
+    rates = _measure(facts, names)
     with suppress(OSError):  # rates that can't be kept are measured again next time
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(f".{os.getpid()}")
@@ -72,14 +81,14 @@ def _measure(facts: BackboneFacts, names: Sequence[str]) -> Rates:
     faster = [b < a for a, b in zip(train, train_last, strict=True)]
     if facts.cuttable:
         preprocessing = backbone.preprocessing
-        engine, prefix = engine_seconds(
+        engine, setup, prefix = engine_seconds(
             chain.prefix(["head"]),
             lambda images: normalise(images, preprocessing),
             facts.resolve("head").shapes,
             facts.image_size,
         )
     else:
-        engine, prefix = "torch", forward[0]
+        engine, setup, prefix = "torch", 0.0, forward[0]
     return Rates(
         flops=tuple(float(facts.resolve(name).flops_before) for name in names),
         layouts=tuple("channels_last" if last else "contiguous" for last in faster),
@@ -88,8 +97,11 @@ def _measure(facts: BackboneFacts, names: Sequence[str]) -> Rates:
         plain_forward=forward,
         plain_train=train,
         prefix=prefix,
+        setup=setup,
         decode=_decode_seconds(facts),
         step=_step_seconds(chain),
+        parameter_step=_parameter_step_seconds(),
+        head_parameter=_head_parameter_seconds(),
         engine=engine,
     )
 
@@ -150,6 +162,23 @@ def _step_seconds(chain: Chain) -> float:
         optimizer.step()
 
     return _fastest(step)
+
+
+def _parameter_step_seconds() -> float:
+    """Return the seconds that Adam, the dearest of the optimizers, takes for a parameter in a step."""
+    import torch
+
+    parameter = torch.nn.Parameter(torch.zeros(MANY, MANY))
+    parameter.grad = torch.ones_like(parameter)
+    return _fastest(torch.optim.Adam([parameter]).step) / parameter.numel()
+
+
+def _head_parameter_seconds() -> float:
+    """Return the seconds that a parameter of a hidden layer takes in training on an image."""
+    import torch
+
+    layer, images = torch.nn.Linear(MANY, MANY), torch.rand(4 * BATCH, MANY, requires_grad=True)
+    return _fastest(lambda: torch.autograd.backward(layer(images).sum())) / (4 * BATCH * MANY * MANY)
 
 
 def _fastest(work: Callable[[], object]) -> float:

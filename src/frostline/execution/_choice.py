@@ -8,8 +8,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from frostline.errors import TrainingError
 from frostline.execution._passes import make_pass
 from frostline.execution._rows import ImageRows
 from frostline.execution._trajectories import rows_of
@@ -28,15 +30,16 @@ __all__ = ["choose_arms", "judge"]
 
 
 def choose_arms(arms: Sequence[ArmRecord]) -> list[ArmRecord]:
-    """Return the complete arms of the best recipe: the highest validation accuracy, as a mean over its seeds.
+    """Return the arms of the best recipe: the highest validation accuracy, as a mean over its seeds.
 
-    Ties go to the lower validation loss, then to the arm that stands first; no complete arm gives an empty list.
+    A recipe counts only when all of its seeds are complete: one that diverges now and then is no recommendation. Ties
+    go to the lower validation loss, then to the arm that stands first; no such recipe gives an empty list.
     """
     recipes: dict[str, list[ArmRecord]] = defaultdict(list)
     for arm in arms:
-        if arm.status == "complete" and arm.epochs and arm.epochs[-1].val_accuracy is not None:
-            recipes[_without_seed(arm.recipe)].append(arm)
-    if not recipes:
+        recipes[_without_seed(arm.recipe)].append(arm)
+    sound = [group for group in recipes.values() if all(arm.status == "complete" for arm in group)]
+    if not sound:
         return []
 
     def merit(group: list[ArmRecord]) -> tuple[float, float]:
@@ -44,22 +47,32 @@ def choose_arms(arms: Sequence[ArmRecord]) -> list[ArmRecord]:
         loss = np.mean([arm.epochs[-1].val_loss or 0.0 for arm in group])
         return float(accuracy), -float(loss)
 
-    return max(recipes.values(), key=merit)
+    return max(sound, key=merit)
 
 
 def judge(context: Context, chosen: Sequence[ArmRecord]) -> None:
     """Evaluate the chosen arms on the test split and record it; arms that have been judged are left alone."""
     by_name = {arm.name: arm for arm in context.prepared.arms}
+    stored: set[str] = set()
     for record in chosen:
-        if record.test_accuracy is None and len(context.dataset.test.labels):
-            loss, accuracy = _test(context, by_name[record.name])
+        if record.test_accuracy is None:
+            loss, accuracy = _test(context, by_name[record.name], stored)
             context.ledger.set_test(context.run, record.name, loss, accuracy)
 
 
-def _test(context: Context, arm: Arm) -> tuple[float, float]:
-    """Return the loss and accuracy of a stored arm on the test split, through the cut that it was trained at."""
+def _test(context: Context, arm: Arm, stored: set[str]) -> tuple[float, float]:
+    """Return the loss and accuracy of a stored arm on the test split, through the cut that it was trained at.
+
+    ``stored`` names the passes over the test split that are made already; the seeds of a recipe share one.
+    """
     chain = context.networks.chain(arm.recipe)
-    load_model_state(chain.model, load_file(context.files.model(arm.name)))
+    path = context.files.model(arm.name)
+    try:
+        load_model_state(chain.model, load_file(path))
+    except (OSError, SafetensorError) as error:
+        raise TrainingError(
+            f"{path}: the model of a finished arm can't be read ({error}); run with --no-resume"
+        ) from error
     last = _last_trajectory(context, arm)
     if last is None or last.mode != "cached":
         preprocessing = context.networks.of(arm.recipe).preprocessing
@@ -67,8 +80,9 @@ def _test(context: Context, arm: Arm) -> tuple[float, float]:
         model = chain.model
     else:
         planned = _test_pass(context, arm.recipe, last.cut)
-        if planned.name not in {row.name for row in context.ledger.passes(context.run)}:
+        if planned.name not in stored:
             make_pass(context, planned)
+            stored.add(planned.name)
         rows, model = rows_of(context, last, arm.recipe, "test"), chain.tail(last.cut)
     order = batches_in_order(rows.n, arm.recipe.batch_size)
     logits = evaluate(model.to(context.device), rows.batches(order, 0, context.device))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from frostline.data import Split
     from frostline.execution._context import Context
     from frostline.features import Features
+    from frostline.models import Backbone
     from frostline.plan import PassPlan
     from frostline.study import Recipe
 
@@ -36,15 +37,7 @@ def make_pass(context: Context, planned: PassPlan) -> None:
         split = context.dataset.split(split_name)
         for view in _views(planned.augmentation, planned.view_seed, planned.views):
             specs = [
-                FeatureSpec(
-                    images=split.fingerprint,
-                    preprocessing=backbone.preprocessing,
-                    view=view,
-                    backbone=planned.backbone,
-                    weights_digest=backbone.weights_digest,
-                    cut=cut,
-                    dtype=planned.activations,
-                )
+                _spec(context, backbone, split, view, planned.backbone, cut, planned.activations)
                 for cut in planned.cuts
             ]
 
@@ -88,15 +81,7 @@ def open_features(context: Context, recipe: Recipe, cut: str, split_name: str) -
     views = _views(recipe.augmentation if split_name == "train" else "none", recipe.seed, n_views)
     opened = []
     for view in views:
-        spec = FeatureSpec(
-            images=split.fingerprint,
-            preprocessing=backbone.preprocessing,
-            view=view,
-            backbone=recipe.backbone,
-            weights_digest=backbone.weights_digest,
-            cut=cut,
-            dtype=recipe.activations,
-        )
+        spec = _spec(context, backbone, split, view, recipe.backbone, cut, recipe.activations)
         features = context.store.open(spec)
         if features is None:
             raise FeatureError(
@@ -105,6 +90,27 @@ def open_features(context: Context, recipe: Recipe, cut: str, split_name: str) -
             )
         opened.append(features)
     return opened
+
+
+def _spec(
+    context: Context,
+    backbone: Backbone,
+    split: Split,
+    view: View | None,
+    name: str,
+    cut: str,
+    activations: Literal["float32", "float16"],
+) -> FeatureSpec:
+    return FeatureSpec(
+        images=split.fingerprint,
+        preprocessing=backbone.preprocessing,
+        view=view,
+        backbone=name,
+        weights_digest=backbone.weights_digest,
+        cut=cut,
+        dtype=activations,
+        engine=context.engine,
+    )
 
 
 def _views(augmentation: Literal["none", "flip", "crop-flip"], seed: int | None, n_views: int) -> Sequence[View | None]:

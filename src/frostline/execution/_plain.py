@@ -19,15 +19,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from frostline.execution._context import Context
-    from frostline.study import Arm
+    from frostline.study import Arm, Recipe
 
-__all__ = ["run_plain"]
+__all__ = ["plain_trajectory", "run_plain"]
+
+
+def plain_trajectory(recipe: Recipe) -> str:
+    """Return the id of a recipe's own trajectory."""
+    return recipe.key()[:12]
 
 
 def run_plain(context: Context, arm: Arm) -> None:
     """Train one arm from its first epoch to its last; an arm that was interrupted begins anew."""
     ledger, run, recipe, dataset = context.ledger, context.run, arm.recipe, context.dataset
-    trajectory = recipe.key()[:8]
+    trajectory = plain_trajectory(recipe)
     status = ledger.trajectory_status(run, trajectory)
     if status in ("complete", "diverged"):
         for row in ledger.epochs(run, trajectory):
@@ -72,7 +77,7 @@ def run_plain(context: Context, arm: Arm) -> None:
 
 def _tell(context: Context, arm: Arm, row: EpochRow, *, replayed: bool) -> None:
     progress = (ArmProgress(arm.name, row.epoch, arm.recipe.total_epochs),)
-    trajectory = arm.recipe.key()[:8]
+    trajectory = plain_trajectory(arm.recipe)
     context.emit(
         EpochFinished(
             trajectory, progress, row.train_loss, row.val_loss, row.val_accuracy, row.seconds, replayed=replayed

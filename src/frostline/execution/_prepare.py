@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from frostline.data import load_dataset
+from frostline.errors import FrostlineError
 from frostline.execution._calibration import known_rates, measure_rates
+from frostline.execution._checks import check_classes, check_networks, raise_problems
 from frostline.execution.events import Notice
 from frostline.models.facts import backbone_facts
-from frostline.plan import CostModel, build_plan
+from frostline.plan import CachePolicy, CostModel, build_plan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,10 +19,10 @@ if TYPE_CHECKING:
     from frostline.data import Dataset
     from frostline.execution.events import Listener
     from frostline.models.facts import BackboneFacts
-    from frostline.plan import CachePolicy, Layout, Plan
+    from frostline.plan import Layout, Plan
     from frostline.study import Arm, Recipe, Study
 
-__all__ = ["Prepared", "plan_study", "prepare"]
+__all__ = ["Prepared", "check_cache_policy", "plan_study", "prepare"]
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,9 @@ def prepare(study: Study, listener: Listener | None = None) -> Prepared:
         StudyError, DataError, ModelError: the study asks for what isn't there.
     """
     arms = study.expand()
+    raise_problems(check_networks(study))  # before the images, which may take a download
     dataset = load_dataset(study.data)
+    raise_problems(check_classes(arms, dataset.classes))
     known: dict[tuple[str, int], BackboneFacts] = {}
     needed: dict[tuple[str, int], set[str]] = {}
     for arm in arms:
@@ -95,4 +99,11 @@ def plan_study(study: Study, *, cache: CachePolicy = "auto", listener: Listener 
     Raises:
         StudyError, DataError, ModelError: the study asks for what isn't there.
     """
+    check_cache_policy(cache)
     return prepare(study, listener).plan(cache)
+
+
+def check_cache_policy(cache: str) -> None:
+    """Raise FrostlineError for a policy that doesn't exist."""
+    if cache not in get_args(CachePolicy):
+        raise FrostlineError(f'cache "{cache}" is unknown: choose {", ".join(get_args(CachePolicy))}')

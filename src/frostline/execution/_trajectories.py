@@ -33,10 +33,11 @@ def run_trajectory(context: Context, planned: TrajectoryPlan) -> None:
     if status in ("complete", "diverged"):
         context.emit(TrajectoryEnded(planned.id, status))
         return
-    if planned.parent is not None and ledger.trajectory_status(run, planned.parent) != "complete":
-        message = f"the phase before it ({planned.parent}) did not complete"
-        ledger.record_trajectory(run, planned.id, "failed", message)
-        context.emit(TrajectoryEnded(planned.id, "failed", message))
+    if planned.parent is not None and not _has_branched(context, planned):
+        # By the plain loop, too, an arm ends in the phase where its training diverges.
+        message = f"the phase before it diverged ({planned.parent})"
+        ledger.record_trajectory(run, planned.id, "diverged", message)
+        context.emit(TrajectoryEnded(planned.id, "diverged", message))
         return
     ledger.record_trajectory(run, planned.id, "running")
     _train(context, planned, done=len(rows))
@@ -122,6 +123,13 @@ def _kept_epochs(context: Context, planned: TrajectoryPlan) -> list[EpochRow]:
         rows.pop()
     context.ledger.drop_epochs_after(context.run, planned.id, len(rows))
     return rows
+
+
+def _has_branched(context: Context, planned: TrajectoryPlan) -> bool:
+    """Return whether the parent got as far as this trajectory needs, whatever became of it afterwards."""
+    assert planned.parent is not None
+    rows = context.ledger.epochs(context.run, planned.parent)[: planned.parent_epochs]
+    return len(rows) == planned.parent_epochs and all(row.val_loss is not None for row in rows)
 
 
 def _ending(context: Context, planned: TrajectoryPlan, epoch: int) -> list[str]:

@@ -28,8 +28,8 @@ def engine_seconds(
     shapes: Sequence[tuple[int, ...]],
     image_size: int,
     device: str = "cpu",
-) -> tuple[str, float]:
-    """Return the engine that a pass through a prefix would choose, and its seconds for one image, random images given.
+) -> tuple[str, float, float]:
+    """Return the engine that a pass through a prefix would choose, its seconds to compile, and those for one image.
 
     ``shapes`` are those of one row's tensors; the batch is that of a pass.
     """
@@ -37,6 +37,7 @@ def engine_seconds(
 
     images = np.random.Generator(np.random.PCG64(0)).integers(0, 256, (BATCH_SIZE, 3, image_size, image_size), np.uint8)
     names = ["openvino", "torch"] if device == "cpu" else ["torch"]
+    begun = time.perf_counter()
     ready = choose_engine(
         names,
         device,
@@ -48,11 +49,12 @@ def engine_seconds(
         images=images,
         notice=lambda text: None,
     )
+    setup = time.perf_counter() - begun
     n_batches, started = 2, time.perf_counter()
     while True:
         for _ in ready.run(repeat(images, n_batches)):
             pass
         seconds = time.perf_counter() - started
         if seconds >= LEAST_SECONDS:
-            return ready.engine.identity, seconds / (n_batches * BATCH_SIZE)
+            return ready.engine.identity, setup, seconds / (n_batches * BATCH_SIZE)
         n_batches, started = n_batches * 4, time.perf_counter()

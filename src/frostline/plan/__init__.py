@@ -1,13 +1,14 @@
 """Recipes to shared work: passes, trajectories and what they cost; pure data, no torch."""
 
 from frostline.plan._build import build_plan
-from frostline.plan._costs import CostModel, Layout, Rates
+from frostline.plan._costs import CostModel, EpochWork, Layout, Rates
 from frostline.plan._plan import ArmPlan, CachePolicy, PassPlan, Plan, Totals, TrajectoryPlan
 
 __all__ = [
     "ArmPlan",
     "CachePolicy",
     "CostModel",
+    "EpochWork",
     "Layout",
     "PassPlan",
     "Plan",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from frostline.plan._costs import EpochWork
 from frostline.plan._passes import Need, gather_needs, plan_passes
 from frostline.plan._plan import ArmPlan, CachePolicy, Mode, Plan, Totals, TrajectoryPlan
 from frostline.plan._trajectories import Node, grow_tree
@@ -57,8 +58,12 @@ def build_plan(
         ModelError: a ``train_from`` that the backbone doesn't have.
     """
     nodes = grow_tree(arms, lambda recipe: costs_of(recipe).facts)
-    choices = {node.id: _choose(node, arms, counts, costs_of, cache, (decided or {}).get(node.id)) for node in nodes}
-    trajectories = tuple(_plan_trajectory(node, choices[node.id], arms, counts, n_classes, costs_of) for node in nodes)
+    works = {node.id: _work(node, arms[node.arm].recipe, counts, n_classes, costs_of) for node in nodes}
+    choices = {
+        node.id: _choose(node, arms[node.arm].recipe, works[node.id], costs_of, cache, (decided or {}).get(node.id))
+        for node in nodes
+    }
+    trajectories = tuple(_plan_trajectory(node, choices[node.id], works[node.id], arms, costs_of) for node in nodes)
     cached = [(t.cut, node.uses) for t, node in zip(trajectories, nodes, strict=True) if t.mode == "cached"]
     needs = gather_needs(cached, arms, counts, costs_of)
     passes = plan_passes(needs)
@@ -71,7 +76,7 @@ def build_plan(
     # A pass is measured as a whole; its cuts keep the shares that the cost model gives them.
     scales = {p.name: known[p.name] / p.seconds for p in passes if p.name in known and p.seconds > 0}
     arm_plans = tuple(
-        _plan_arm(i, arms, paths[i], choices, epoch_seconds, counts, costs_of(arm.recipe), needs, scales)
+        _plan_arm(i, arm, paths[i], choices, works, epoch_seconds, costs_of(arm.recipe), needs, scales)
         for i, arm in enumerate(arms)
     )
     totals = Totals(
@@ -88,14 +93,13 @@ def build_plan(
 
 def _choose(
     node: Node,
-    arms: Sequence[Arm],
-    counts: Mapping[str, int],
+    recipe: Recipe,
+    work: EpochWork,
     costs_of: Callable[[Recipe], CostModel],
     cache: CachePolicy,
     decided: tuple[str, Layout] | None,
 ) -> _Choice:
     """Choose between stored activations and recomputing the prefix, by rule where there is one, else by cost."""
-    recipe = arms[node.arm].recipe
     costs = costs_of(recipe)
     image = costs.facts.cuts[0]
     layout = costs.layout(node.train_from) if decided is None else decided[1]
@@ -109,19 +113,15 @@ def _choose(
         return _Choice("cached", node.deepest, layout, "as asked")
     if cache == "never":
         return _Choice("recomputed", image, layout, "as asked")
-    epochs, views = node.epochs, recipe.views if isinstance(recipe.views, int) else 1
-    n_train, n_val = counts["train"], counts["val"]
-
-    def seconds(cut: CutFacts) -> float:
-        return epochs * costs.epoch_seconds(cut, node.train_from, n_train, n_val, recipe.batch_size)
-
-    n_rows = n_train * views + n_val
-    stored = seconds(node.deepest) + costs.pass_seconds(node.deepest, n_rows, n_rows * node.deepest.row_bytes)
-    recomputed = seconds(image)
+    views = recipe.views if isinstance(recipe.views, int) else 1
+    n_rows = work.n_train * views + work.n_val
+    stored = node.epochs * costs.epoch_seconds(work, node.deepest)
+    stored += costs.rates.setup + costs.pass_seconds(node.deepest, n_rows, n_rows * node.deepest.row_bytes)
+    recomputed = node.epochs * costs.epoch_seconds(work, image)
     if stored <= recomputed:
-        why = f"stored activations: {stored:.0f} s against {recomputed:.0f} s"
+        why = f"stored activations: {stored:.3g} s against {recomputed:.3g} s recomputed"
         return _Choice("cached", node.deepest, layout, why)
-    why = f"recomputing is cheaper: {recomputed:.0f} s against {stored:.0f} s stored"
+    why = f"recomputing is cheaper: {recomputed:.3g} s against {stored:.3g} s stored"
     return _Choice("recomputed", image, layout, why)
 
 
@@ -138,18 +138,27 @@ def _why_not_cached(node: Node, recipe: Recipe, facts: BackboneFacts) -> str | N
     return None
 
 
+def _work(
+    node: Node,
+    recipe: Recipe,
+    counts: Mapping[str, int],
+    n_classes: int,
+    costs_of: Callable[[Recipe], CostModel],
+) -> EpochWork:
+    head = _head_parameters(costs_of(recipe).facts.head_features, n_classes, recipe.head)
+    return EpochWork(node.train_from, counts["train"], counts["val"], recipe.batch_size, head)
+
+
 def _plan_trajectory(
     node: Node,
     choice: _Choice,
+    work: EpochWork,
     arms: Sequence[Arm],
-    counts: Mapping[str, int],
-    n_classes: int,
     costs_of: Callable[[Recipe], CostModel],
 ) -> TrajectoryPlan:
     recipe = arms[node.arm].recipe
     costs = costs_of(recipe)
-    per_epoch = costs.epoch_seconds(choice.cut, node.train_from, counts["train"], counts["val"], recipe.batch_size)
-    backbone = costs.facts.parameters_without_head - node.train_from.parameters_before
+    per_epoch = costs.epoch_seconds(work, choice.cut)
     keep = {used for arm, used in node.uses.items() if node.phase == len(arms[arm].recipe.phases) - 1}
     return TrajectoryPlan(
         id=node.id,
@@ -169,7 +178,7 @@ def _plan_trajectory(
         serves=tuple(arms[i].name for i in node.uses),
         seconds_per_epoch=per_epoch,
         seconds=per_epoch * node.epochs,
-        trained_parameters=max(backbone, 0) + _head_parameters(costs.facts.head_features, n_classes, recipe.head),
+        trained_parameters=costs.trained_parameters(work),
     )
 
 
@@ -180,17 +189,16 @@ def _head_parameters(n_features: int, n_classes: int, head: Head) -> int:
 
 def _plan_arm(
     index: int,
-    arms: Sequence[Arm],
+    arm: Arm,
     path: Sequence[Node],
     choices: Mapping[str, _Choice],
+    works: Mapping[str, EpochWork],
     epoch_seconds: Mapping[str, float],
-    counts: Mapping[str, int],
     costs: CostModel,
     needs: Sequence[Need],
     scales: Mapping[str, float],
 ) -> ArmPlan:
     """Return an arm's path, and what it costs alone, on top of its company, and by the plain loop."""
-    arm = arms[index]
     alone = marginal = plain = 0.0
     notes: list[str] = []
     for node in path:
@@ -199,9 +207,7 @@ def _plan_arm(
         others = max((n for i, n in node.uses.items() if i != index), default=0)
         alone += used * epoch_seconds[node.id]
         marginal += max(used - others, 0) * epoch_seconds[node.id]
-        plain += used * costs.plain_epoch_seconds(
-            node.train_from, counts["train"], counts["val"], arm.recipe.batch_size
-        )
+        plain += used * costs.plain_epoch_seconds(works[node.id])
         schedule = arm.recipe.phases[node.phase].schedule
         if not schedule.ignores_horizon:
             notes.append(f"{schedule.name} depends on the horizon: no other number of epochs shares this trajectory")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from frostline.models.facts import BackboneFacts, CutFacts
 
-__all__ = ["CostModel", "Layout", "Rates"]
+__all__ = ["CostModel", "EpochWork", "Layout", "Rates"]
 
 Layout: TypeAlias = Literal["contiguous", "channels_last"]
 """How the pixels of a map lie in memory; which is faster depends on the machine and on the layers."""
@@ -26,8 +26,9 @@ class Rates:
 
     ``forward`` and ``train`` are the tail's evaluation and its forward and backward pass at each cut of ``flops``
     (operations before the cut, ascending), in the memory layout that was measured faster there; ``plain_forward`` and
-    ``plain_train`` are the same in torch's own layout. ``prefix`` is the inference engine's whole prefix; ``step`` is
-    the cost of an optimizer step that doesn't depend on the images.
+    ``plain_train`` are the same in torch's own layout. ``prefix`` is the inference engine's whole prefix, which takes
+    ``setup`` to compile; ``step`` is the cost of an optimizer step, ``parameter_step`` that of each trained parameter
+    in it, and ``head_parameter`` that of each of the head's parameters in training on an image.
     """
 
     flops: tuple[float, ...]
@@ -37,8 +38,11 @@ class Rates:
     plain_forward: tuple[float, ...]
     plain_train: tuple[float, ...]
     prefix: float
+    setup: float
     decode: float
     step: float
+    parameter_step: float
+    head_parameter: float
     engine: str
 
     def to_json(self) -> dict[str, Any]:
@@ -53,6 +57,17 @@ class Rates:
 
 
 @dataclass(frozen=True)
+class EpochWork:
+    """What an epoch does: images trained and evaluated, from which place on, and the size of the head."""
+
+    train_from: CutFacts
+    n_train: int
+    n_val: int
+    batch_size: int
+    head_parameters: int
+
+
+@dataclass(frozen=True)
 class CostModel:
     """Predicts seconds for one backbone at one image size; every method is linear in the number of images."""
 
@@ -64,35 +79,32 @@ class CostModel:
         share = cut.flops_before / max(self.facts.cuts[-1].flops_before, 1)
         return n_images * (self.rates.prefix * share + self.rates.decode) + n_bytes / STORE_BYTES_PER_SECOND
 
-    def epoch_seconds(self, cut: CutFacts, train_from: CutFacts, n_train: int, n_val: int, batch_size: int) -> float:
-        """Return the seconds of one epoch and its validation from rows that enter at a cut."""
-        curves = self.rates.forward, self.rates.train
-        return self._epoch_seconds(curves, cut, train_from, n_train, n_val, batch_size)
+    def epoch_seconds(self, epoch: EpochWork, cut: CutFacts) -> float:
+        """Return the seconds of an epoch whose rows enter at a cut."""
+        return self._epoch_seconds((self.rates.forward, self.rates.train), epoch, cut)
 
-    def plain_epoch_seconds(self, train_from: CutFacts, n_train: int, n_val: int, batch_size: int) -> float:
-        """Return the seconds of one epoch and its validation by the plain loop, from images."""
-        curves = self.rates.plain_forward, self.rates.plain_train
-        return self._epoch_seconds(curves, self.facts.cuts[0], train_from, n_train, n_val, batch_size)
+    def plain_epoch_seconds(self, epoch: EpochWork) -> float:
+        """Return the seconds of an epoch by the plain loop, from images."""
+        return self._epoch_seconds((self.rates.plain_forward, self.rates.plain_train), epoch, self.facts.cuts[0])
 
     def layout(self, train_from: CutFacts) -> Layout:
         """Return the memory layout in which training from a cut was measured faster."""
         return self.rates.layouts[max(bisect_right(self.rates.flops, train_from.flops_before) - 1, 0)]
 
-    def _epoch_seconds(
-        self,
-        curves: tuple[Sequence[float], Sequence[float]],
-        cut: CutFacts,
-        train_from: CutFacts,
-        n_train: int,
-        n_val: int,
-        batch_size: int,
-    ) -> float:
+    def trained_parameters(self, epoch: EpochWork) -> int:
+        """Return how many parameters an epoch trains, the new head's among them."""
+        return self.facts.parameters_without_head - epoch.train_from.parameters_before + epoch.head_parameters
+
+    def _epoch_seconds(self, curves: tuple[Sequence[float], Sequence[float]], epoch: EpochWork, cut: CutFacts) -> float:
         forward, train = curves
-        frozen = max(self._at(forward, cut) - self._at(forward, train_from), 0.0)
+        frozen = max(self._at(forward, cut) - self._at(forward, epoch.train_from), 0.0)
         load = self.rates.decode if cut.name == "input" else cut.row_bytes / STORE_BYTES_PER_SECOND
-        steps = -(-n_train // batch_size) * self.rates.step
-        trained = n_train * (frozen + self._at(train, train_from) + load)
-        return trained + n_val * (self._at(forward, cut) + load) + steps
+        # The measured tails end in a linear head, next to nothing beside hidden layers of thousands of units.
+        head = self.rates.head_parameter * epoch.head_parameters
+        trained = epoch.n_train * (frozen + self._at(train, epoch.train_from) + load + head)
+        evaluated = epoch.n_val * (self._at(forward, cut) + load + head / 3)
+        step = self.rates.step + self.rates.parameter_step * self.trained_parameters(epoch)
+        return trained + evaluated + -(-epoch.n_train // epoch.batch_size) * step
 
     def _at(self, seconds: Sequence[float], cut: CutFacts) -> float:
         """Interpolate between the measured cuts by the operations before them."""

@@ -51,7 +51,8 @@ class Need:
         augmented = source.view_seed is not None
         views = f", {source.augmentation} x{source.views} seed {source.view_seed}" if augmented else ""
         half = ", float16" if source.activations == "float16" else ""
-        return f"{source.backbone} {source.image_size} px to {', '.join(self.cuts)}{views}{half}"
+        weights = "" if source.weights == "default" else f" (weights {source.weights})"
+        return f"{source.backbone}{weights} {source.image_size} px to {', '.join(self.cuts)}{views}{half}"
 
     def bytes(self, cuts: Iterable[str]) -> int:
         """Return the bytes that the rows at these cuts take on disk."""
@@ -59,12 +60,16 @@ class Need:
         return sum(self.n_images * (self.costs.facts.resolve(cut).row_bytes // share) for cut in cuts)
 
     def seconds(self, cuts: Iterable[str]) -> float:
-        """Return the seconds of one run of the prefix that stores all of these cuts; none without a cut."""
+        """Return the seconds of one run of the prefix that stores all of these cuts; none without a cut.
+
+        The training split's part includes compiling the prefix, which the other splits then use.
+        """
         facts = [self.costs.facts.resolve(cut) for cut in cuts]
         if not facts:
             return 0.0
         last = max(facts, key=lambda cut: cut.flops_before)
-        return self.costs.pass_seconds(last, self.n_images, self.bytes(cut.name for cut in facts))
+        setup = self.costs.rates.setup if self.source.split == "train" else 0.0
+        return setup + self.costs.pass_seconds(last, self.n_images, self.bytes(cut.name for cut in facts))
 
     def without(self, arm: int) -> list[str]:
         """Return the cuts that the study needs even without an arm."""

@@ -69,7 +69,7 @@ def grow_tree(arms: Sequence[Arm], facts_of: Callable[[Recipe], BackboneFacts]) 
 
 
 def _digest(recipe: Recipe, phase: Phase, cut: str, parent: Node | None, parent_epochs: int) -> str:
-    """Return eight hex digits of everything that decides a trajectory's numbers."""
+    """Return twelve hex digits of everything that decides a trajectory's numbers."""
     common = recipe.model_dump(mode="json", exclude={"phases"})
     decides = {
         "recipe": common,
@@ -79,4 +79,4 @@ def _digest(recipe: Recipe, phase: Phase, cut: str, parent: Node | None, parent_
         "horizon": None if phase.schedule.ignores_horizon else phase.epochs,
         "parent": None if parent is None else [parent.id, parent_epochs],
     }
-    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:8]
+    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:12]

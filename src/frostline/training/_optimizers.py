@@ -22,7 +22,7 @@ def build_optimizer(
     """Return a torch optimizer over the parameters that require gradients.
 
     With ``stage_decay`` below 1 each stage is a parameter group whose learning rate is
-    ``lr * stage_decay ** stages_before_head(name)`` (discriminative learning rates: Howard and Ruder, 2018, 3.1).
+    ``lr * stage_decay ** stages_before_head(name)`` (discriminative learning rates: Howard and Ruder, 2018, sec. 3.2).
     """
     groups: dict[int, list[torch.nn.Parameter]] = {}
     for name, parameter in named_parameters:

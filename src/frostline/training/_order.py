@@ -29,7 +29,7 @@ def batches_in_order(n: int, batch_size: int) -> list[NDArray[np.int64]]:
 
 def _split(positions: NDArray[np.int64], batch_size: int) -> list[NDArray[np.int64]]:
     starts = list(range(0, len(positions), batch_size))
-    if len(starts) > 1 and len(positions) - starts[-1] == 1:
+    if batch_size > 1 and len(starts) > 1 and len(positions) - starts[-1] == 1:
         starts.pop()
     ends = [*starts[1:], len(positions)]
     return [positions[start:end] for start, end in zip(starts, ends, strict=True)]

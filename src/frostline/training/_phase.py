@@ -75,11 +75,6 @@ class PhaseTraining:
         self._changed = tuple(dict.fromkeys([*carried, *self._changing_names()]))
         self._frozen = self._frozen_digest()
 
-    @property
-    def changed(self) -> tuple[str, ...]:
-        """Names of the parameters and buffers that this phase and those before it change."""
-        return self._changed
-
     def run_epoch(self, epoch: int, rows: Rows, on_step: Callable[[int, int], None]) -> float:
         """Train epoch ``epoch`` of this phase (0-based) and return the mean loss over images, NaN when it diverges."""
         number = self._first_epoch + epoch
@@ -102,10 +97,7 @@ class PhaseTraining:
     def assert_frozen(self) -> None:
         """Raise TrainingError when a parameter or buffer before the frost line has changed."""
         if self._frozen_digest() != self._frozen:
-            raise TrainingError(
-                f"{self._recipe.backbone}: a parameter or buffer before {self._phase.train_from} changed in training; "
-                "the result was discarded. Please report this with the study file."
-            )
+            raise frozen_changed(self._recipe.backbone, self._phase.train_from)
 
     def model_state(self) -> dict[str, torch.Tensor]:
         """Return what training changed so far, by the model's own names; the tensors are live."""
@@ -141,6 +133,14 @@ class PhaseTraining:
 
     def _frozen_digest(self) -> str:
         return frozen_digest(self.module, self._chain, self._phase.train_from, self._recipe.frozen_norm)
+
+
+def frozen_changed(backbone: str, train_from: str) -> TrainingError:
+    """Return the error of a training run that broke the promise: frozen means frozen."""
+    return TrainingError(
+        f"{backbone}: a parameter or buffer before {train_from} changed in training; the result was discarded. "
+        "Please report this with the study file."
+    )
 
 
 def load_model_state(model: torch.nn.Module, state: Mapping[str, torch.Tensor]) -> None:

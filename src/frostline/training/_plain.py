@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from frostline.models import freeze
+from frostline.models import freeze, frozen_digest
 from frostline.streams import stream_seed
 from frostline.training._epoch import dropout_stream
 from frostline.training._loss import build_loss, has_diverged, score
 from frostline.training._optimizers import build_optimizer, build_scheduler
 from frostline.training._order import batch_order, batches_in_order
+from frostline.training._phase import frozen_changed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -73,6 +74,7 @@ def train_plain(
     number = 0
     for phase in recipe.phases:
         module = freeze(model, chain, phase.train_from, recipe.frozen_norm, recipe.tail_norm)
+        frozen = frozen_digest(module, chain, phase.train_from, recipe.frozen_norm)
         optimizer = build_optimizer(model.named_parameters(), phase.optimizer, chain.stages_before_head)
         steps = len(batch_order(recipe.seed, number, len(train_labels), recipe.batch_size))
         scheduler = build_scheduler(optimizer, phase.schedule, steps, phase.epochs)
@@ -104,3 +106,5 @@ def train_plain(
                 logits = torch.cat([module(val_images(positions).to(device)).float().cpu() for positions in batches])
             val_loss, val_accuracy = score(logits, val_labels)
             yield PlainEpoch(number, train_loss, val_loss, val_accuracy, time.perf_counter() - started, logits)
+        if frozen_digest(module, chain, phase.train_from, recipe.frozen_norm) != frozen:
+            raise frozen_changed(recipe.backbone, phase.train_from)

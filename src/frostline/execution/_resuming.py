@@ -1,0 +1,63 @@
+"""Whether an interrupted run can be taken up: the same question, on the same images, computed from the same things."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from frostline.errors import LedgerError
+from frostline.execution.events import Listener, Notice
+
+if TYPE_CHECKING:
+    import torch
+
+    from frostline.execution._networks import Networks
+    from frostline.execution._prepare import Prepared
+    from frostline.ledger import Ledger
+    from frostline.plan import Layout
+
+__all__ = ["decided_by", "describe_basis", "take_up"]
+
+
+def describe_basis(prepared: Prepared, networks: Networks, device: torch.device, engine: str) -> dict[str, Any]:
+    """Return what a run's numbers rest on beside its study: device, engine, and the weights by digest.
+
+    Raises:
+        WeightsError: weights are missing, damaged or another network's; so that is known before a run begins.
+    """
+    weights = {}
+    for arm in prepared.arms:
+        name = f"{arm.recipe.backbone}, weights {arm.recipe.weights}, {arm.recipe.image_size} px"
+        if name not in weights:
+            weights[name] = networks.of(arm.recipe).weights_digest
+    return {"device": str(device), "engine": engine, "weights": weights}
+
+
+def take_up(
+    ledger: Ledger,
+    prepared: Prepared,
+    mode: str,
+    basis: dict[str, Any],
+    provenance: dict[str, str],
+    emit: Listener,
+) -> str | None:
+    """Claim and return the newest unfinished run that can be gone on with, if there is one."""
+    for candidate in ledger.unfinished(prepared.study.digest, mode):
+        record = ledger.load(candidate)
+        if record.data.get("fingerprint") != prepared.dataset.fingerprint:
+            emit(Notice(f"{candidate} can't be resumed: the images have changed since it began"))
+            continue
+        before = record.plan.get("basis", {})
+        changed = [key for key, value in basis.items() if before.get(key) != value]
+        if changed:
+            emit(Notice(f"{candidate} can't be resumed: {' and '.join(changed)} changed since it began"))
+            continue
+        with suppress(LedgerError):  # another process was quicker to take it up
+            ledger.reopen(candidate, provenance)
+            return candidate
+    return None
+
+
+def decided_by(ledger: Ledger, run_id: str) -> dict[str, tuple[str, Layout]]:
+    """Return cut and layout of each trajectory as the interrupted run planned it: the same plan gives the same bits."""
+    return {t["id"]: (t["cut"], t["layout"]) for t in ledger.load(run_id).plan["trajectories"]}
