@@ -132,12 +132,19 @@ def test_what_trajectories_mean_for_arms(
         assert (arm.message is not None) == (arm.status in {"diverged", "failed"})
 
 
-def test_arms_of_a_run_that_ended_early_wait(ledger: Ledger, start_run: StartRun) -> None:
+@pytest.mark.parametrize("status", ["interrupted", "failed"])
+def test_arms_of_a_run_that_ended_early_were_interrupted_or_wait(
+    ledger: Ledger, start_run: StartRun, status: str
+) -> None:
     run = start_run(ledger)
     ledger.record_trajectory(run, "t1", "running")
-    ledger.record_epoch(run, "t1", 1, 0.5, 0.5, 0.5, 1.0)
     ledger.finish_run(run, "interrupted", {})
     assert [arm.status for arm in ledger.load().arms] == ["waiting"] * 3
+    ledger.reopen(run)
+    ledger.record_epoch(run, "t1", 1, 0.5, 0.5, 0.5, 1.0)
+    ledger.finish_run(run, status, {})
+    # All three begin with the first epoch of the same trajectory.
+    assert [arm.status for arm in ledger.load().arms] == ["interrupted"] * 3
     assert len(ledger.load().arms[0].epochs) == 1
 
 
@@ -284,10 +291,27 @@ def test_what_is_not_there(tmp_path: Path, ledger: Ledger) -> None:
 
 
 def test_the_file_may_be_named(tmp_path: Path, start_run: StartRun) -> None:
-    with Ledger(tmp_path / "mine.db") as ledger:
+    with Ledger(tmp_path / "ledger.db") as ledger:
         run = start_run(ledger)
-    assert (tmp_path / "mine.db").is_file()
+    assert (tmp_path / "ledger.db").is_file()
     assert (tmp_path / run).is_dir()
+    (tmp_path / "ledger.db").rename(tmp_path / "mine.db")
+    with Ledger(tmp_path / "mine.db", create=False) as ledger:
+        assert ledger.load().run == run
+        assert ledger.workspace == tmp_path
+
+
+def test_a_workspace_may_have_the_name_of_a_database(tmp_path: Path, start_run: StartRun) -> None:
+    for made in (False, True):
+        workspace = tmp_path / f"made-{made}.db"
+        if made:
+            workspace.mkdir()
+        with Ledger(workspace) as ledger:
+            run = start_run(ledger)
+        assert (workspace / "ledger.db").is_file()
+        assert (workspace / run).is_dir()
+        with Ledger(workspace, create=False) as ledger:
+            assert ledger.load().run == run
 
 
 def test_a_closed_ledger_says_so(ledger: Ledger) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from frostline.ledger import ArmRecord, EpochRow, PassRow, RunRecord, Segment
+from frostline.ledger import ArmRecord, EpochRow, RunRecord, Segment
 
 # exercise.md, sections 1 and 2.
 FROZEN = {
@@ -98,19 +98,4 @@ def exercise(make_arm: MakeArm, make_record: MakeRecord) -> RunRecord:
     arms = [make_arm(losses, trajectory="frozen") for losses in FROZEN.values()]
     arms += [make_arm(losses, train_from="layer4", trajectory="unfrozen") for losses in UNFROZEN.values()]
     arms += [make_arm(losses, optimizer=SGD_TABLE, trajectory="sgd") for losses in SGD.values()]
-    plan = {
-        "passes": [
-            {"name": "p-head", "backbone": "resnet18", "image_size": 224, "cuts": ["head"]},
-            {"name": "p-layer4", "backbone": "resnet18", "image_size": 224, "cuts": ["layer4"]},
-        ],
-        "trajectories": [
-            {"id": "frozen", "cut": "head", "mode": "cached"},
-            {"id": "unfrozen", "cut": "layer4", "mode": "cached"},
-            {"id": "sgd", "cut": "head", "mode": "cached"},
-        ],
-    }
-    passes = (
-        PassRow("p-head", 100, 1000, 10.0, "openvino", False),
-        PassRow("p-layer4", 100, 9000, 7.0, "torch", False),
-    )
-    return make_record(*arms, plan=plan, passes=passes)
+    return make_record(*arms)

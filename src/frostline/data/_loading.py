@@ -89,7 +89,7 @@ def _open(data: Data) -> Source:
         case "cifar10":
             from frostline.data._cifar10 import open_cifar10
 
-            return open_cifar10(data.path, download=getattr(data, "download", True))
+            return open_cifar10(data.path, download=data.download)
         case "folder":
             from frostline.data._folder import open_folder
 
@@ -97,11 +97,11 @@ def _open(data: Data) -> Source:
         case "csv":
             from frostline.data._csv_table import open_csv
 
-            return open_csv(_path(data), getattr(data, "image_column", None), getattr(data, "label_column", None))
+            return open_csv(_path(data), data.image_column, data.label_column)
         case "parquet":
             from frostline.data._parquet import open_parquet
 
-            return open_parquet(_path(data), getattr(data, "image_column", None), getattr(data, "label_column", None))
+            return open_parquet(_path(data), data.image_column, data.label_column)
         case other:
             allowed = ("digits", "cifar10", "folder", "csv", "parquet")
             raise DataError(f'data.source = "{other}": {", ".join(allowed)} exist{closest(str(other), allowed)}')

@@ -34,7 +34,8 @@ class Ledger:
     Where the workspace can't be written, an existing ledger can still be read.
 
     Args:
-        path: the workspace directory, or the database file itself when the name ends in ``.db``.
+        path: the workspace directory, or the database file itself: one that is there and whose name ends in ``.db``,
+            or any place named ``ledger.db`` that isn't a directory.
         create: whether to make a ledger where there is none.
 
     Raises:
@@ -44,7 +45,9 @@ class Ledger:
 
     def __init__(self, path: Path | str, *, create: bool = True) -> None:
         given = Path(path)
-        self.path: Path = given if given.suffix == ".db" else given / _FILE_NAME
+        # A workspace may be called "birds.db" too, so a new place with such a name is a directory like any other.
+        is_file = given.suffix == ".db" and (given.is_file() or (given.name == _FILE_NAME and not given.is_dir()))
+        self.path: Path = given if is_file else given / _FILE_NAME
         if not create and not self.path.exists():
             raise LedgerError(f'no runs in "{self.path.parent}" yet: start one, e.g. `frostline run starter`')
         self._database = Database(self.path)

@@ -154,8 +154,10 @@ def _arm_status(
             if status in {"diverged", "failed"}:
                 return status, message
             if len(rows) < segment.epochs:
-                started = run_status == "running" and (status == "running" or any(s.trajectory in epochs for s in path))
-                return ("running" if started else "waiting"), None
+                begun = path[0].trajectory in epochs
+                if run_status == "running":
+                    return ("running" if begun or status == "running" else "waiting"), None
+                return ("interrupted" if begun else "waiting"), None
     return "complete", None
 
 

@@ -88,8 +88,8 @@ class FileRow:
 class ArmRecord:
     """An arm with what became of it.
 
-    ``status`` is ``waiting``, ``running``, ``complete``, ``diverged`` or ``failed``; ``epochs`` are those of its
-    segments joined and counted from 1; ``trajectory`` is the one of its last segment.
+    ``status`` is ``waiting``, ``running``, ``interrupted`` (it has epochs, and the run goes on no more), ``complete``,
+    ``diverged`` or ``failed``; ``epochs`` are those of its segments joined and counted from 1.
     """
 
     name: str

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["digest_tensors", "load_network", "read_tensors"]
 
-_SUFFIXES = (".safetensors", ".pth", ".pt")
+_SUFFIXES = (".safetensors", ".pth")
 
 
 def load_network(source: Source, weights: str) -> tuple[nn.Module, str]:
@@ -64,7 +64,7 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
         WeightsError: the file is absent, of another kind, damaged, or holds other things than named tensors.
     """
     if path.suffix not in _SUFFIXES:
-        raise WeightsError(f'weights "{path}": must be "default", "none", or a file ending in {", ".join(_SUFFIXES)}')
+        raise WeightsError(f'weights "{path}": must be "default", "none", or a file ending in {" or ".join(_SUFFIXES)}')
     if not path.is_file():
         raise WeightsError(f'weights "{path}": there is no such file')
     try:

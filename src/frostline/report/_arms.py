@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from statistics import fmean
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from frostline.quantities import format_number_of
 from frostline.report._numbers import format_fraction, format_loss, format_seconds
 from frostline.report._table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from frostline.ledger import ArmRecord, RunRecord
+    from frostline.ledger import RunRecord
 
 __all__ = ["ArmLine", "arm_lines", "arms_table"]
 
@@ -21,7 +19,7 @@ class ArmLine(NamedTuple):
     """One arm as measured: E losses and accuracies by epoch (accuracies in [0, 1]), and seconds.
 
     ``alone_seconds`` are those of the feature passes and epochs it needs, ``marginal_seconds`` of those that no other
-    arm of the run needs; where the run has recorded its arms' cost, they are read from there.
+    arm of the run needs; None until the run has worked them out, when it ends, and for a plain run.
     """
 
     name: str
@@ -32,14 +30,12 @@ class ArmLine(NamedTuple):
     val_losses: tuple[float | None, ...]
     val_accuracies: tuple[float | None, ...]
     test_accuracy: float | None
-    alone_seconds: float
-    marginal_seconds: float
+    alone_seconds: float | None
+    marginal_seconds: float | None
 
 
 def arm_lines(record: RunRecord) -> tuple[ArmLine, ...]:
     """Return the arms of a run in the study's order, with what each cost."""
-    pieces = {arm.name: _pieces(arm, record) for arm in record.arms}
-    users = Counter(piece for each in pieces.values() for piece in each)
     costs = record.cost.get("arms", {})
     return tuple(
         ArmLine(
@@ -51,23 +47,22 @@ def arm_lines(record: RunRecord) -> tuple[ArmLine, ...]:
             val_losses=tuple(row.val_loss for row in arm.epochs),
             val_accuracies=tuple(row.val_accuracy for row in arm.epochs),
             test_accuracy=arm.test_accuracy,
-            alone_seconds=costs.get(arm.name, {}).get("alone_seconds", sum(pieces[arm.name].values())),
-            marginal_seconds=costs.get(arm.name, {}).get(
-                "marginal_seconds", sum(s for piece, s in pieces[arm.name].items() if users[piece] == 1)
-            ),
+            alone_seconds=costs.get(arm.name, {}).get("alone_seconds"),
+            marginal_seconds=costs.get(arm.name, {}).get("marginal_seconds"),
         )
         for arm in record.arms
     )
 
 
 def arms_table(record: RunRecord) -> Table:
-    """Return the arms as text: losses and accuracy of every epoch, seconds alone and on top of the others."""
+    """Return the arms as text: losses and accuracy of every epoch, and where known seconds, alone and marginal."""
     lines = arm_lines(record)
     has_test = any(line.test_accuracy is not None for line in lines)
+    has_cost = any(line.alone_seconds is not None for line in lines)
     has_status = any(line.status != "complete" for line in lines)
     columns = ["arm", "training loss by epoch", "val loss by epoch", "val acc by epoch"]
     columns += ["test acc"] if has_test else []
-    columns += ["alone", "marginal"]
+    columns += ["alone", "marginal"] if has_cost else []
     columns += ["status"] if has_status else []
     rows = []
     for line in lines:
@@ -78,13 +73,14 @@ def arms_table(record: RunRecord) -> Table:
             ", ".join(format_fraction(accuracy) or "-" for accuracy in line.val_accuracies),
         ]
         row += [format_fraction(line.test_accuracy)] if has_test else []
-        row += [format_seconds(line.alone_seconds), format_seconds(line.marginal_seconds)]
+        row += [format_seconds(line.alone_seconds), format_seconds(line.marginal_seconds)] if has_cost else []
         row += [_status(line)] if has_status else []
         rows.append(tuple(row))
     messages = {f"{line.name}: {line.status}: {line.message}" for line in lines if line.message}
     n_complete = sum(line.status == "complete" for line in lines)
+    complete = f"{n_complete} of {format_number_of(len(lines), 'arm')} complete"
     return Table(
-        title=f"{record.run}: {record.mode}, {record.status}, {n_complete} of {len(lines)} arms complete",
+        title=f"{record.run}: {record.mode}, {record.status}, {complete}",
         columns=tuple(columns),
         rows=tuple(rows),
         left=frozenset({*columns[:4], "status"}),
@@ -99,7 +95,7 @@ def _chosen(record: RunRecord) -> list[str]:
         return []
     test = [arm.test_accuracy or 0.0 for arm in chosen]
     val = [arm.epochs[-1].val_accuracy or 0.0 for arm in chosen]
-    seeds = f" (and {len(chosen) - 1} more seeds)" if len(chosen) > 1 else ""
+    seeds = f" (and {format_number_of(len(chosen) - 1, 'more seed')})" if len(chosen) > 1 else ""
     spread = f", {format_fraction(min(test))} to {format_fraction(max(test))}" if len(chosen) > 1 else ""
     return [
         f"chosen on validation: {chosen[0].name}{seeds}, val acc {format_fraction(fmean(val))}; "
@@ -127,37 +123,3 @@ def _status(line: ArmLine) -> str:
     if line.status == "complete":
         return line.status
     return f"{line.status} ({len(line.train_losses)}/{line.n_epochs})"
-
-
-def _pieces(arm: ArmRecord, record: RunRecord) -> dict[tuple[str, ...], float]:
-    pieces: dict[tuple[str, ...], float] = {}
-    done = iter(arm.epochs)
-    for segment in arm.path:
-        for number in range(1, segment.epochs + 1):
-            row = next(done, None)
-            if row is not None:
-                pieces["epoch", segment.trajectory, str(number)] = row.seconds
-    measured = {row.name: row.seconds for row in record.passes}
-    for name in _passes_of(arm, record.plan):
-        # A pass may be recorded by split: "NAME" or "NAME/train".
-        for each, seconds in measured.items():
-            if each == name or each.startswith(f"{name}/"):
-                pieces["pass", each] = seconds
-    return pieces
-
-
-def _passes_of(arm: ArmRecord, plan: Mapping[str, Any]) -> list[str]:
-    """Return the names of the feature passes whose stored rows an arm reads."""
-    trajectories = {each["id"]: each for each in plan.get("trajectories", ())}
-    cuts = {
-        trajectories[segment.trajectory]["cut"]
-        for segment in arm.path
-        if segment.trajectory in trajectories and trajectories[segment.trajectory]["mode"] == "cached"
-    }
-    keys = ("backbone", "weights", "image_size", "activations", "augmentation")
-    return [
-        each["name"]
-        for each in plan.get("passes", ())
-        if cuts & set(each["cuts"])
-        and all(key not in each or key not in arm.recipe or each[key] == arm.recipe[key] for key in keys)
-    ]
