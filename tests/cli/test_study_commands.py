@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -69,6 +70,25 @@ def test_check_says_all_that_is_wrong(wrong: Path, invoke: Invoke) -> None:
     problems = json.loads(invoke("check", "wrong.toml", "--json").stdout)
     assert [problem["line"] for problem in problems] == [2, 5, 6]
     assert {"file", "line", "column", "key", "message"} <= problems[0].keys()
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("defaults.backbone=resnet5O", ['backbone: backbone "resnet5O" is unknown; did you mean "resnet50"?']),
+        ("arms[0].train_from=['head', 'layer44']", ['train_from: .*layer44.* did you mean "layer4"']),
+        ("defaults.weights=absent.pth", ["weights: .*absent.pth"]),
+    ],
+)
+def test_check_knows_what_networks_have(study: Path, invoke: Invoke, override: str, said: list[str]) -> None:
+    result = invoke("check", "study.toml", "--set", override)
+    assert result.exit_code == 1
+    lines = result.stdout.splitlines()
+    for line, pattern in zip(lines, said, strict=True):
+        assert re.match(f'arm "resnet.*": {pattern}', line)
+    assert result.stderr == f"{len(said)} problem\n"
+    (problem,) = json.loads(invoke("check", "study.toml", "--set", override, "--json").stdout)
+    assert (problem["file"], problem["line"], problem["column"]) == (None, None, None)
 
 
 @pytest.mark.parametrize("command", ["run", "plan"])

@@ -13,21 +13,25 @@ __all__ = ["check"]
 def check(study: StudyArgument, overrides: SetOption = None, as_json: JsonOption = False) -> None:
     """Report everything that is wrong with a study, at once.
 
-    Each problem comes with file, line, column, key, what is allowed and the closest name. Exits with 1 when there are
-    any. Nothing is trained, and no images are read.
+    Each problem comes with file, line, column, key, what is allowed and the closest name; backbones, stages and weights
+    that don't exist with the arm that asks for them. Exits with 1 when there are any. Nothing is trained, and no images
+    are read.
     """
     import frostline
 
     problems = frostline.check_study(study, overrides or ())
+    asked = None if problems else frostline.load_study(study, overrides or ())
+    if asked is not None:
+        # Only arms that can be told can be looked up, and only this may have to import torch.
+        problems = frostline.check_networks(asked)
     if as_json:
         print_json([asdict(problem) for problem in problems])
     else:
         for problem in problems:
             typer.echo(str(problem))
-        if problems:
-            typer.echo(format_number_of(len(problems), "problem"), err=True)
+        if asked is not None and not problems:
+            typer.echo(f"{study}: {format_number_of(len(asked.expand()), 'arm')}, no problems")
         else:
-            n_arms = len(frostline.load_study(study, overrides or ()).expand())
-            typer.echo(f"{study}: {format_number_of(n_arms, 'arm')}, no problems")
+            typer.echo(format_number_of(len(problems), "problem"), err=True)
     if problems:
         raise typer.Exit(1)
