@@ -177,6 +177,22 @@ def test_the_cheaper_of_stored_and_recomputed_is_chosen(epochs: int, mode: str) 
     assert plan(head(epochs), prefix=40e-3).trajectories[0].mode == mode
 
 
+def test_trajectories_that_share_a_pass_are_chosen_for_together() -> None:
+    """One of them alone doesn't pay for compiling and running the prefix; six do."""
+    late = {"train_from": "late", "epochs": 1}
+    alone, company = plan(late, setup=10.0), plan(*({**late, "seed": seed} for seed in range(6)), setup=10.0)
+    assert [t.mode for t in alone.trajectories] == ["recomputed"]
+    assert [t.mode for t in company.trajectories] == ["cached"] * 6
+
+
+def test_a_cut_that_does_not_pay_is_left_out_of_the_pass() -> None:
+    # The stem costs nothing, and its maps are larger than the images.
+    forward = (10e-3, 10e-3, 5e-3, 1e-6)
+    made = plan(head(40), {"train_from": "early", "epochs": 1}, forward=forward, decode=0.0)
+    assert [(t.train_from, t.mode) for t in made.trajectories] == [("head", "cached"), ("early", "recomputed")]
+    assert [p.cuts for p in made.passes] == [("head",)]
+
+
 def test_adding_an_arm_that_differs_only_in_epochs_costs_nothing() -> None:
     alone, company = plan(head(5)), plan(head(5), head(2), head(3))
     assert company.totals.seconds == alone.totals.seconds

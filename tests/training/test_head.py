@@ -55,7 +55,11 @@ def test_equals_torch_on_a_linear_layer(ours: dict[str, Any], theirs: Any, setti
     optimizer = theirs(layer.parameters(), **settings)
     for epoch in range(EPOCHS):
         steps: list[int] = []
-        loss = training.run_epoch(epoch, MemoryRows(), lambda step, n, steps=steps: steps.append(step))
+
+        def on_step(step: int, n_steps: int, steps: list[int] = steps) -> None:
+            steps.append(step)
+
+        loss = training.run_epoch(epoch, MemoryRows(), on_step)
         total = 0.0
         for positions in batch_order(3, epoch, N, BATCH):
             x, y = torch.from_numpy(FEATURES[positions]), torch.from_numpy(LABELS[positions])

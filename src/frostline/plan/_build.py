@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from frostline.plan._choices import Choice, choose_modes
 from frostline.plan._costs import EpochWork
 from frostline.plan._passes import Need, gather_needs, plan_passes
-from frostline.plan._plan import ArmPlan, CachePolicy, Mode, Plan, Totals, TrajectoryPlan
+from frostline.plan._plan import ArmPlan, CachePolicy, Plan, Totals, TrajectoryPlan
 from frostline.plan._trajectories import Node, grow_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from frostline.models.facts import BackboneFacts, CutFacts
     from frostline.plan._costs import CostModel, Layout
     from frostline.study import Arm, Head, Recipe
 
 __all__ = ["build_plan"]
-
-
-@dataclass(frozen=True)
-class _Choice:
-    """Where a trajectory's stored rows enter, and why."""
-
-    mode: Mode
-    cut: CutFacts
-    layout: Layout
-    why: str
 
 
 def build_plan(
@@ -59,10 +48,7 @@ def build_plan(
     """
     nodes = grow_tree(arms, lambda recipe: costs_of(recipe).facts)
     works = {node.id: _work(node, arms[node.arm].recipe, counts, n_classes, costs_of) for node in nodes}
-    choices = {
-        node.id: _choose(node, arms[node.arm].recipe, works[node.id], costs_of, cache, (decided or {}).get(node.id))
-        for node in nodes
-    }
+    choices = choose_modes(nodes, arms, works, counts, costs_of, cache, decided or {})
     trajectories = tuple(_plan_trajectory(node, choices[node.id], works[node.id], arms, costs_of) for node in nodes)
     cached = [(t.cut, node.uses) for t, node in zip(trajectories, nodes, strict=True) if t.mode == "cached"]
     needs = gather_needs(cached, arms, counts, costs_of)
@@ -91,53 +77,6 @@ def build_plan(
     return Plan(study, passes, trajectories, arm_plans, totals, tuple(notes))
 
 
-def _choose(
-    node: Node,
-    recipe: Recipe,
-    work: EpochWork,
-    costs_of: Callable[[Recipe], CostModel],
-    cache: CachePolicy,
-    decided: tuple[str, Layout] | None,
-) -> _Choice:
-    """Choose between stored activations and recomputing the prefix, by rule where there is one, else by cost."""
-    costs = costs_of(recipe)
-    image = costs.facts.cuts[0]
-    layout = costs.layout(node.train_from) if decided is None else decided[1]
-    forced = _why_not_cached(node, recipe, costs.facts)
-    if forced is not None:
-        return _Choice("recomputed" if costs.facts.cuttable else "uncut", image, layout, forced)
-    if decided is not None:
-        cut = costs.facts.resolve(decided[0])
-        return _Choice("recomputed" if cut == image else "cached", cut, layout, "as planned when the run began")
-    if cache == "always":
-        return _Choice("cached", node.deepest, layout, "as asked")
-    if cache == "never":
-        return _Choice("recomputed", image, layout, "as asked")
-    views = recipe.views if isinstance(recipe.views, int) else 1
-    n_rows = work.n_train * views + work.n_val
-    stored = node.epochs * costs.epoch_seconds(work, node.deepest)
-    stored += costs.rates.setup + costs.pass_seconds(node.deepest, n_rows, n_rows * node.deepest.row_bytes)
-    recomputed = node.epochs * costs.epoch_seconds(work, image)
-    if stored <= recomputed:
-        why = f"stored activations: {stored:.3g} s against {recomputed:.3g} s recomputed"
-        return _Choice("cached", node.deepest, layout, why)
-    why = f"recomputing is cheaper: {recomputed:.3g} s against {stored:.3g} s stored"
-    return _Choice("recomputed", image, layout, why)
-
-
-def _why_not_cached(node: Node, recipe: Recipe, facts: BackboneFacts) -> str | None:
-    """Return the rule that keeps a trajectory from using stored activations, if there is one."""
-    if not facts.cuttable:
-        return f"{facts.backbone} can't be cut: {facts.why_not}"
-    if node.deepest == facts.cuts[0]:
-        return "nothing is frozen" if node.parent is None else "an earlier phase trained from the images on"
-    if recipe.frozen_norm == "batch":
-        return "frozen BatchNorm uses each batch's statistics, so activations depend on the batch"
-    if recipe.augmentation != "none" and recipe.views == "fresh":
-        return "augmentation is fresh in each epoch"
-    return None
-
-
 def _work(
     node: Node,
     recipe: Recipe,
@@ -151,7 +90,7 @@ def _work(
 
 def _plan_trajectory(
     node: Node,
-    choice: _Choice,
+    choice: Choice,
     work: EpochWork,
     arms: Sequence[Arm],
     costs_of: Callable[[Recipe], CostModel],
@@ -191,7 +130,7 @@ def _plan_arm(
     index: int,
     arm: Arm,
     path: Sequence[Node],
-    choices: Mapping[str, _Choice],
+    choices: Mapping[str, Choice],
     works: Mapping[str, EpochWork],
     epoch_seconds: Mapping[str, float],
     costs: CostModel,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from frostline.plan._costs import CostModel
     from frostline.study import Arm, Recipe
 
-__all__ = ["Need", "gather_needs", "plan_passes"]
+__all__ = ["Need", "gather_needs", "plan_passes", "source_of"]
 
 
 class _Source(NamedTuple):
@@ -92,14 +92,15 @@ def gather_needs(
         for index in indices:
             recipe = arms[index].recipe
             for split in ("train", "val"):
-                source = _source(recipe, split)
+                source = source_of(recipe, split)
                 n_images = counts[split] * source.views
                 need = needs.setdefault(source, Need(source, n_images, costs_of(recipe)))
                 need.users.setdefault(cut, set()).add(index)
     return list(needs.values())
 
 
-def _source(recipe: Recipe, split: str) -> _Source:
+def source_of(recipe: Recipe, split: str) -> _Source:
+    """Return which images of a split go through which prefix for a recipe."""
     augmented = split == "train" and recipe.augmentation != "none"
     views = recipe.views if augmented and isinstance(recipe.views, int) else 1
     return _Source(
