@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 __all__ = ["known_rates", "measure_rates"]
 
-BATCH = 16
-"""Images at a time; enough for the rates of a usual batch, and a few seconds for the largest networks."""
+MOST_IMAGES, LEAST_IMAGES, ENOUGH_OPERATIONS = 16, 4, 60e9
+"""Images at a time: enough for the rates of a usual batch, and a few seconds for the largest networks."""
 
 MANY = 1024
 
-LEAST_REPEATS, MOST_REPEATS, ENOUGH_SECONDS = 2, 20, 0.2
+LEAST_REPEATS, MOST_REPEATS, ENOUGH_SECONDS, LONG_SECONDS = 2, 20, 0.2, 2.0
 
 
 def known_rates(facts: BackboneFacts, cuts: Iterable[str]) -> Rates | None:
@@ -120,8 +120,9 @@ def _tail_seconds(chain: Chain, facts: BackboneFacts, cut: str, layout: Layout) 
 
     tail = chain.tail(cut) if facts.cuttable else chain.model
     shapes = facts.resolve(cut).shapes
-    inputs = in_layout(tuple(torch.rand(BATCH, *shape) for shape in shapes), layout)
-    labels = torch.zeros(BATCH, dtype=torch.long)
+    n = _batch_size(facts)
+    inputs = in_layout(tuple(torch.rand(n, *shape) for shape in shapes), layout)
+    labels = torch.zeros(n, dtype=torch.long)
 
     def evaluate() -> None:
         with torch.no_grad():
@@ -135,7 +136,7 @@ def _tail_seconds(chain: Chain, facts: BackboneFacts, cut: str, layout: Layout) 
     tail.eval()
     forward = _fastest(evaluate)
     tail.train()
-    return forward / BATCH, _fastest(train) / BATCH
+    return forward / n, _fastest(train) / n
 
 
 def _decode_seconds(facts: BackboneFacts) -> float:
@@ -154,7 +155,7 @@ def _step_seconds(chain: Chain) -> float:
 
     head = chain.tail("head") if chain.facts.cuttable else torch.nn.Linear(chain.facts.head_features, 10)
     optimizer = torch.optim.Adam(head.parameters())
-    inputs = torch.rand(BATCH, chain.facts.head_features)
+    inputs = torch.rand(MOST_IMAGES, chain.facts.head_features)
 
     def step() -> None:
         optimizer.zero_grad()
@@ -177,13 +178,24 @@ def _head_parameter_seconds() -> float:
     """Return the seconds that a parameter of a hidden layer takes in training on an image."""
     import torch
 
-    layer, images = torch.nn.Linear(MANY, MANY), torch.rand(4 * BATCH, MANY, requires_grad=True)
-    return _fastest(lambda: torch.autograd.backward(layer(images).sum())) / (4 * BATCH * MANY * MANY)
+    layer, images = torch.nn.Linear(MANY, MANY), torch.rand(4 * MOST_IMAGES, MANY, requires_grad=True)
+    return _fastest(lambda: torch.autograd.backward(layer(images).sum())) / (4 * MOST_IMAGES * MANY * MANY)
+
+
+def _batch_size(facts: BackboneFacts) -> int:
+    return max(LEAST_IMAGES, min(MOST_IMAGES, int(ENOUGH_OPERATIONS / max(facts.flops, 1))))
 
 
 def _fastest(work: Callable[[], object]) -> float:
-    """Return the fastest of several repeats after a warm-up: other programs can only make one slower."""
+    """Return the fastest of several repeats after a warm-up: other programs can only make one slower.
+
+    What takes seconds is its own warm-up.
+    """
+    begun = time.perf_counter()
     work()
+    first = time.perf_counter() - begun
+    if first > LONG_SECONDS:
+        return first
     begun = time.perf_counter()
     times: list[float] = []
     while len(times) < LEAST_REPEATS or time.perf_counter() - begun < ENOUGH_SECONDS:

@@ -65,7 +65,7 @@ def _test(context: Context, arm: Arm, stored: set[str]) -> tuple[float, float]:
 
     ``stored`` names the passes over the test split that are made already; the seeds of a recipe share one.
     """
-    chain = context.networks.chain(arm.recipe)
+    chain = context.networks.chain(arm.recipe, len(context.dataset.classes))
     path = context.files.model(arm.name)
     try:
         load_model_state(chain.model, load_file(path))

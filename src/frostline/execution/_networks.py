@@ -20,8 +20,7 @@ KEPT = 2
 class Networks:
     """Builds the network of a recipe, with the weights of its backbone loaded at most once in a row."""
 
-    def __init__(self, n_classes: int) -> None:
-        self._n_classes = n_classes
+    def __init__(self) -> None:
         self._backbones: OrderedDict[tuple[str, str, int], Backbone] = OrderedDict()
 
     def backbone(self, backbone: str, weights: str, image_size: int) -> Backbone:
@@ -38,6 +37,6 @@ class Networks:
         """Return the backbone of a recipe."""
         return self.backbone(recipe.backbone, recipe.weights, recipe.image_size)
 
-    def chain(self, recipe: Recipe) -> Chain:
-        """Return a new network with the recipe's head for the study's classes."""
-        return build_chain(self.of(recipe), self._n_classes, recipe.head, recipe.seed)
+    def chain(self, recipe: Recipe, n_classes: int) -> Chain:
+        """Return a new network with the recipe's head for K classes."""
+        return build_chain(self.of(recipe), n_classes, recipe.head, recipe.seed)

@@ -50,7 +50,7 @@ def run_plain(context: Context, arm: Arm) -> None:
     def val_images(positions: NDArray[np.int64]) -> torch.Tensor:
         return normalise(torch.from_numpy(load_images(dataset, dataset.val, positions, preprocessing)), preprocessing)
 
-    chain = context.networks.chain(recipe)
+    chain = context.networks.chain(recipe, len(context.dataset.classes))
     epochs = train_plain(
         chain,
         recipe,

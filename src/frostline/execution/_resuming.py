@@ -15,18 +15,19 @@ if TYPE_CHECKING:
     from frostline.execution._prepare import Prepared
     from frostline.ledger import Ledger
     from frostline.plan import Layout
+    from frostline.study import Study
 
 __all__ = ["decided_by", "describe_basis", "take_up"]
 
 
-def describe_basis(prepared: Prepared, networks: Networks, device: torch.device, engine: str) -> dict[str, Any]:
+def describe_basis(study: Study, networks: Networks, device: torch.device, engine: str) -> dict[str, Any]:
     """Return what a run's numbers rest on beside its study: device, engine, and the weights by digest.
 
     Raises:
         WeightsError: weights are missing, damaged or another network's; so that is known before a run begins.
     """
     weights = {}
-    for arm in prepared.arms:
+    for arm in study.expand():
         name = f"{arm.recipe.backbone}, weights {arm.recipe.weights}, {arm.recipe.image_size} px"
         if name not in weights:
             weights[name] = networks.of(arm.recipe).weights_digest

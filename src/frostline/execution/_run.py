@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from frostline.errors import FrostlineError, LedgerError
+from frostline.execution._checks import check_networks, raise_problems
 from frostline.execution._choice import choose_arms, judge
 from frostline.execution._context import Context
 from frostline.execution._cost import describe_cost, seconds_left
@@ -66,14 +67,15 @@ def run(
     check_cache_policy(cache)
     chosen_device = choose_device(device)
     chosen_engine = choose_engine(engine, chosen_device)
+    raise_problems(check_networks(study))
+    networks = Networks()
+    basis = describe_basis(study, networks, chosen_device, chosen_engine)
     prepared = prepare(study, emit)
     started = time.perf_counter()
     for warning in prepared.dataset.warnings:
         emit(Notice(warning))
     place = Path(workspace) if workspace is not None else workspace_directory()
     mode = "plain" if plain else "shared"
-    networks = Networks(len(prepared.dataset.classes))
-    basis = describe_basis(prepared, networks, chosen_device, chosen_engine)
     provenance = describe_provenance(chosen_device)
     with Ledger(place) as ledger, closing(FeatureStore()) as store:
         taken_up = None if resume is False else take_up(ledger, prepared, mode, basis, provenance, emit)

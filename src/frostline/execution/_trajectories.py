@@ -78,7 +78,7 @@ def _train(context: Context, planned: TrajectoryPlan, done: int) -> None:
     """Train the epochs after the first ``done``, storing each before it is told."""
     ledger, run = context.ledger, context.run
     recipe = context.prepared.arms[planned.arm].recipe
-    training = _begin(context, planned, context.networks.chain(recipe))
+    training = _begin(context, planned, context.networks.chain(recipe, len(context.dataset.classes)))
     if done:
         training.restore(load_checkpoint(context.files.checkpoint(planned.id, done)))
     train_rows, val_rows = (rows_of(context, planned, recipe, split) for split in ("train", "val"))
