@@ -23,6 +23,10 @@ def cifar10_path() -> Path:
 @pytest.fixture(autouse=True)
 def private_places(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep every test away from the user's cache and workspace; facts of networks are shared by a whole session."""
-    root = tmp_path_factory.getbasetemp() / "places"
+    base = tmp_path_factory.getbasetemp()
+    # Workers of pytest-xdist have folders of their own below the session's.
+    root = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "places"
+    # pytest-xdist gives its workers a width, which tables would take for a terminal's.
+    monkeypatch.delenv("COLUMNS", raising=False)
     monkeypatch.setenv("FROSTLINE_CACHE", str(root / "cache"))
     monkeypatch.setenv("FROSTLINE_WORKSPACE", str(tmp_path_factory.mktemp("workspace") / "runs"))

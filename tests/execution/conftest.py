@@ -38,19 +38,19 @@ def fresh_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[s
 def made_up_rates(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Spare each network's measurement, seconds long, where a test doesn't ask for ``measured``.
 
-    Both memory layouts occur: maps go channels last but at the head.
+    Maps are contiguous, as in the plain loop, where a test isn't marked ``channels_last``.
     """
     if "measured" in request.keywords:
         return
+    layout = "channels_last" if "channels_last" in request.keywords else "contiguous"
 
     def made_up(facts: BackboneFacts, names: list[str]) -> Rates:
         flops = tuple(float(facts.resolve(name).flops_before) for name in names)
         left = tuple((facts.flops - f) * 1e-11 + 1e-6 for f in flops)
         train = tuple(3 * seconds for seconds in left)
-        layouts = tuple("contiguous" if name == "head" else "channels_last" for name in names)
         return Rates(
             flops=flops,
-            layouts=layouts,  # type: ignore[arg-type]
+            layouts=(layout,) * len(names),  # type: ignore[arg-type]
             forward=left,
             train=train,
             plain_forward=left,
@@ -65,3 +65,5 @@ def made_up_rates(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
         )
 
     monkeypatch.setattr(_calibration, "_measure", made_up)
+    # Rates that another layout's test has left are none of this test's.
+    monkeypatch.setattr(_calibration, "MACHINE", f"{layout} made up")

@@ -82,13 +82,24 @@ TABLE: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-OPENVINO = ("resnet18 head adam", "resnet18 head sgd", "lite0 head", "lite0 conv_head", "lite0 blocks.5")
-"""Rows that are compared on OpenVINO too.
+DEFAULT: dict[str, dict[str, Any]] = {
+    "resnet18 head adam": TABLE["resnet18 head adam"],
+    "resnet18 head sgd": TABLE["resnet18 head sgd"],
+    "lite0 head": {**LITE0, "image_size": 64, "train_from": "head", "optimizer": ADAM},
+    "lite0 conv_head": {**LITE0, "image_size": 64, "train_from": "conv_head", "optimizer": ADAM},
+    "lite0 blocks.6": {**LITE0, "image_size": 64, "train_from": "blocks.6", "optimizer": {"name": "adam", "lr": 1e-4}},
+    "lite0 blocks.5": {**LITE0, "image_size": 64, "train_from": "blocks.5", "optimizer": {**SGD, "lr": 1e-3}},
+}
+"""Rows for what a run uses by default on a CPU: OpenVINO and, where it is faster, the channels_last layout.
 
-Its activations differ from eager torch's by some 1e-6. Training amplifies that as it amplifies any rounding (the number
-of threads, say), and untrained networks most: at 32 pixels, thawed and with random weights, two epochs turn 1e-6 into
-1e-3. So the thawed rows among these have real weights.
+Both differ from the plain loop by some 1e-6, and training amplifies that as it amplifies any rounding (the plain loop's
+own, on one thread and on two): untrained networks and large steps most. At 32 pixels, with random weights or Adam at
+1e-3 on many stages, two epochs turn 1e-6 into 1e-2. So these rows have real weights where they are thawed, and steps
+that one would fine-tune with; measured, they differ by at most 2e-5, and by 3e-4 with float16 activations.
 """
+
+FLOAT16_TOLERANCE = 2e-3
+"""Relative, per epoch: float16 rounds an activation by up to 2 ** -11 = 5e-4 of itself."""
 
 
 def compare(recipe: dict[str, Any], engine: str, tolerance: float = LOSS_TOLERANCE) -> None:
@@ -111,18 +122,16 @@ def test_shared_equals_plain(recipe: dict[str, Any]) -> None:
     compare(recipe, "torch")
 
 
-FLOAT16_TOLERANCE = 1e-2
-"""Relative, per epoch. float16 rounds an activation by up to 2 ** -11 = 5e-4 of itself, and training amplifies that."""
+@pytest.mark.channels_last
+@pytest.mark.parametrize("recipe", DEFAULT.values(), ids=DEFAULT.keys())
+def test_shared_equals_plain_by_default(recipe: dict[str, Any]) -> None:
+    compare(recipe, "openvino")
 
 
-@pytest.mark.parametrize("row", ["resnet18 head adam", "resnet18 layer4 sgd nesterov", "lite0 head", "lite0 blocks.5"])
+@pytest.mark.channels_last
+@pytest.mark.parametrize("row", ["resnet18 head adam", "lite0 head", "lite0 blocks.6", "lite0 blocks.5"])
 def test_float16_activations_stay_close(row: str) -> None:
-    compare({**TABLE[row], "activations": "float16"}, "torch", FLOAT16_TOLERANCE)
-
-
-@pytest.mark.parametrize("row", OPENVINO)
-def test_shared_equals_plain_on_openvino(row: str) -> None:
-    compare(TABLE[row], "openvino")
+    compare({**DEFAULT[row], "activations": "float16"}, "openvino", FLOAT16_TOLERANCE)
 
 
 @pytest.mark.parametrize("cache", ["always", "never"])
@@ -135,7 +144,7 @@ def test_the_table_compares_stored_rows_where_it_says_so(cache: Any) -> None:
 
 def test_recomputed_equals_cached() -> None:
     study = small_study(TABLE["resnet18 layer4 sgd nesterov"])
-    always, never = (frostline.run(study, cache=cache, resume=False) for cache in ("always", "never"))
+    always, never = (frostline.run(study, cache=cache, engine="torch", resume=False) for cache in ("always", "never"))
     for one, other in zip(always.arms[0].epochs, never.arms[0].epochs, strict=True):
         assert one.train_loss == pytest.approx(other.train_loss, rel=LOSS_TOLERANCE)
         assert one.val_loss == pytest.approx(other.val_loss, rel=LOSS_TOLERANCE)

@@ -99,12 +99,17 @@ def test_whatever_was_acknowledged_survives_being_killed(workspace: Path) -> Non
             stored = [row.epoch for row in ledger.epochs(run, "t")]
             assert stored == list(range(1, len(stored) + 1))
             assert len(stored) >= acknowledged
-            assert ledger.load(run).status == "interrupted"
+            status = ledger.load(run).status
+            # A writer that was quick may have finished before it was killed.
+            assert status == "interrupted" or (status == "complete" and len(stored) == 400)
+            if status == "complete":
+                break
         process = writer(workspace, 400, run)
         assert process.stdout is not None
         assert process.stdout.readline().strip() == run
-    _, errors = process.communicate(timeout=60)
-    assert errors == ""
+    else:
+        _, errors = process.communicate(timeout=60)
+        assert errors == ""
     with Ledger(workspace) as ledger:
         record = ledger.load(run)
     assert record.status == "complete"

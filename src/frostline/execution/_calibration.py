@@ -28,6 +28,9 @@ MOST_IMAGES, LEAST_IMAGES, ENOUGH_OPERATIONS = 16, 4, 60e9
 
 MANY = 1024
 
+MACHINE = f"{platform.node()}-{platform.machine()}-{os.cpu_count()}"
+"""Whose rates they are: a cache directory may be shared between machines."""
+
 LEAST_REPEATS, MOST_REPEATS, ENOUGH_SECONDS, LONG_SECONDS = 2, 20, 0.2, 2.0
 
 
@@ -209,7 +212,6 @@ def _fastest(work: Callable[[], object]) -> float:
 
 def _path(facts: BackboneFacts) -> Path:
     """Return where the rates of a backbone at an image size are kept, for this machine and these packages."""
-    machine = f"{platform.node()}-{platform.machine()}-{os.cpu_count()}"
     versions = "-".join(metadata.version(name) for name in ("torch", "openvino"))
-    name = f"{facts.backbone}-{facts.image_size}-{machine}-{versions}.json".replace("/", "_").replace(":", "_")
+    name = f"{facts.backbone}-{facts.image_size}-{MACHINE}-{versions}.json".replace("/", "_").replace(":", "_")
     return cache_directory() / "calibration" / name

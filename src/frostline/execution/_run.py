@@ -109,8 +109,8 @@ def run(
         except BaseException:
             _end(context, "failed", started)
             raise
-        _end(context, "complete", started)
         shutil.rmtree(context.files.checkpoints, ignore_errors=True)
+        _end(context, "complete", started)
         return ledger.load(run_id)
 
 
