@@ -42,14 +42,15 @@ def draw(table: Table, console: Console) -> None:
 
     Where even that is too wide, each row becomes a paragraph: its first cell, then the others by name.
     """
-    console.print(Text(table.title, style="bold"), soft_wrap=True)
+    unbounded = console.width >= _UNBOUNDED
+    console.print(Text(table.title, style="bold"), soft_wrap=unbounded)
     widths = [_least_width(table, i) for i in range(len(table.columns))]
     if table.rows and sum(widths) + _BETWEEN * (len(widths) - 1) > console.width:
         _draw_paragraphs(table, console)
     elif table.rows:
         _draw_grid(table, _share_out(table, widths, console.width), console)
     for note in table.notes:
-        console.print(Text(note), soft_wrap=not console.is_terminal)
+        console.print(Text(note), soft_wrap=unbounded)
     console.print()
 
 
