@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.execution.rates import made_up
 
 import frostline.places
 from frostline.execution import _calibration
-from frostline.plan import Rates
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from frostline.models.facts import BackboneFacts
+    from frostline.plan import Layout
 
 
 @pytest.fixture
@@ -42,28 +43,8 @@ def made_up_rates(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
     """
     if "measured" in request.keywords:
         return
-    layout = "channels_last" if "channels_last" in request.keywords else "contiguous"
+    layout: Layout = "channels_last" if "channels_last" in request.keywords else "contiguous"
 
-    def made_up(facts: BackboneFacts, names: list[str]) -> Rates:
-        flops = tuple(float(facts.resolve(name).flops_before) for name in names)
-        left = tuple((facts.flops - f) * 1e-11 + 1e-6 for f in flops)
-        train = tuple(3 * seconds for seconds in left)
-        return Rates(
-            flops=flops,
-            layouts=(layout,) * len(names),  # type: ignore[arg-type]
-            forward=left,
-            train=train,
-            plain_forward=left,
-            plain_train=train,
-            prefix=left[0] / 2,
-            setup=1.0,
-            decode=1e-4,
-            step=1e-4,
-            parameter_step=1e-9,
-            head_parameter=1e-10,
-            engine="made up",
-        )
-
-    monkeypatch.setattr(_calibration, "_measure", made_up)
+    monkeypatch.setattr(_calibration, "_measure", partial(made_up, layout=layout))
     # Rates that another layout's test has left are none of this test's.
     monkeypatch.setattr(_calibration, "MACHINE", f"{layout} made up")

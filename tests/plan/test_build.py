@@ -42,6 +42,9 @@ def rates(**changes: Any) -> Rates:
         "step": 1e-4,
         "parameter_step": 0.0,
         "head_parameter": 0.0,
+        "stack_step": 2e-4,
+        "stack_parameter": 1e-9,
+        "threads": 2,
         "engine": "openvino",
     }
     return Rates(**{**given, **changes})
@@ -204,7 +207,7 @@ def test_marginal_and_alone_costs_by_hand() -> None:
     costs = CostModel(facts(), rates())
     made = plan(head(5), {"train_from": "late", "epochs": 5})
     late, last = costs.facts.cuts[2:]
-    epoch = costs.epoch_seconds(EpochWork(last, 1000, 200, 64, 1010), last)
+    epoch = costs.stack_epoch_seconds(EpochWork(last, 1000, 200, 64, 1010), 1)
     to_late = costs.pass_seconds(late, 1200, 1200 * 8_000)
     to_both = costs.pass_seconds(last, 1200, 1200 * 8_400)
     assert made.arms[0].marginal_seconds == pytest.approx(5 * epoch + to_both - to_late)
@@ -262,11 +265,47 @@ def test_no_torch_is_loaded() -> None:
 
 
 def test_a_large_head_and_its_optimizer_cost_what_they_weigh() -> None:
-    small = plan(head(1), head_parameter=1e-9, parameter_step=1e-9).trajectories[0]
-    large = plan(head(1, head={"hidden": [1000]}), head_parameter=1e-9, parameter_step=1e-9).trajectories[0]
+    # Too large for a stack, both of them.
+    small, large = (
+        plan(head(1, head={"hidden": [width]}), head_parameter=1e-9, parameter_step=1e-9).trajectories[0]
+        for width in (20_000, 30_000)
+    )
     more = large.trained_parameters - small.trained_parameters
     # 1000 images trained, 200 evaluated for a third of that, 16 steps of the optimizer.
     assert large.seconds - small.seconds == pytest.approx(more * 1e-9 * (1000 + 200 / 3 + 16))
+
+
+def sweep(n_rates: int, n_seeds: int) -> list[dict[str, Any]]:
+    """Return head-only recipes that differ in learning rate and seed."""
+    rates = [1e-4 * (i + 1) for i in range(n_rates)]
+    return [head(3, optimizer={"name": "sgd", "lr": lr}, seed=seed) for lr in rates for seed in range(n_seeds)]
+
+
+def test_heads_on_the_same_activations_are_one_group() -> None:
+    made = plan(*sweep(4, 2), {"train_from": "late", "epochs": 2})
+    stacked, alone = made.groups
+    assert stacked.stacked
+    assert not alone.stacked
+    assert len(stacked.trajectories) == 8
+    assert stacked.seconds + alone.seconds == pytest.approx(sum(t.seconds for t in made.trajectories))
+
+
+def test_what_is_not_a_small_head_on_stored_rows_is_not_stacked() -> None:
+    gradual = {"phases": [{"train_from": "head", "epochs": 1}, {"train_from": "head", "epochs": 1, "optimizer": "sgd"}]}
+    fresh = head(1, augmentation="flip", views="fresh")
+    made = plan(gradual, fresh, head(1, head={"hidden": [20_000]}))
+    assert [group.stacked for group in made.groups] == [True, False, False, False]
+
+
+def test_another_head_costs_little_beside_many() -> None:
+    """Beside 64 heads: less than a hundredth of what the first one costs."""
+    first, many = plan(*sweep(1, 1)), plan(*sweep(65, 1))
+    assert many.arms[-1].marginal_seconds < 0.01 * first.totals.seconds
+
+
+def test_stacked_heads_run_side_by_side() -> None:
+    one, two = (plan(*sweep(4, 2), threads=threads).groups[0].seconds for threads in (1, 2))
+    assert one == pytest.approx(2 * two)
 
 
 def test_compiling_a_prefix_is_counted_once_a_pass() -> None:

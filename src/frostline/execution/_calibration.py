@@ -14,8 +14,12 @@ from frostline.places import cache_directory
 from frostline.plan import Rates
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
+
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
 
     from frostline.models import Chain
     from frostline.models.facts import BackboneFacts
@@ -27,6 +31,8 @@ MOST_IMAGES, LEAST_IMAGES, ENOUGH_OPERATIONS = 16, 4, 60e9
 """Images at a time: enough for the rates of a usual batch, and a few seconds for the largest networks."""
 
 MANY = 1024
+
+STACK_STEPS, MANY_HEADS = 32, 16
 
 MACHINE = f"{platform.node()}-{platform.machine()}-{os.cpu_count()}"
 """Whose rates they are: a cache directory may be shared between machines."""
@@ -70,6 +76,8 @@ def _measure(facts: BackboneFacts, names: Sequence[str]) -> Rates:
 
     Timings are on random images and random weights: speed doesn't depend on the values.
     """
+    import torch
+
     from frostline.data import normalise
     from frostline.features import engine_seconds
     from frostline.models import build_chain, load_backbone
@@ -92,6 +100,7 @@ def _measure(facts: BackboneFacts, names: Sequence[str]) -> Rates:
         )
     else:
         engine, setup, prefix = "torch", 0.0, forward[0]
+    stack_step, stack_parameter = _stack_seconds(facts)
     return Rates(
         flops=tuple(float(facts.resolve(name).flops_before) for name in names),
         layouts=tuple("channels_last" if last else "contiguous" for last in faster),
@@ -105,6 +114,9 @@ def _measure(facts: BackboneFacts, names: Sequence[str]) -> Rates:
         step=_step_seconds(chain),
         parameter_step=_parameter_step_seconds(),
         head_parameter=_head_parameter_seconds(),
+        stack_step=stack_step,
+        stack_parameter=stack_parameter,
+        threads=torch.get_num_threads(),
         engine=engine,
     )
 
@@ -166,6 +178,51 @@ def _step_seconds(chain: Chain) -> float:
         optimizer.step()
 
     return _fastest(step)
+
+
+def _stack_seconds(facts: BackboneFacts) -> tuple[float, float]:
+    """Return the seconds of a step of a stack on one thread, and those for each parameter and image on top."""
+    import torch
+
+    from frostline.models import build_head
+    from frostline.study import Head, Optimizer, Phase, Recipe
+    from frostline.training import HeadStack, StackMember
+
+    n_classes, recipe = 10, Recipe()
+    rows = _RandomRows(STACK_STEPS * recipe.batch_size, facts.head_features)
+    head = build_head(Head(), facts.head_features, n_classes, 0)
+    phases = [Phase(optimizer=Optimizer(name="sgd")), Phase(optimizer=Optimizer(name="adam"))]
+
+    def step_seconds(n_heads: int) -> float:
+        members = [StackMember(str(i), phases[i % 2]) for i in range(n_heads)]
+        stack = HeadStack(head, members, recipe, torch.nn.CrossEntropyLoss(), torch.device("cpu"))
+        return _fastest(lambda: stack.run_epoch(0, rows, lambda step, n: None)) / STACK_STEPS
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        few, many = step_seconds(2), step_seconds(MANY_HEADS)
+    finally:
+        torch.set_num_threads(threads)
+    each = max(many - few, 0.0) / (MANY_HEADS - 2)
+    return few - 2 * each, each / ((facts.head_features + 1) * n_classes * recipe.batch_size)
+
+
+class _RandomRows:
+    """Rows of noise in memory, with labels all alike."""
+
+    def __init__(self, n: int, width: int) -> None:
+        import torch
+
+        self.n, self._rows = n, torch.rand(n, width)
+
+    def batches(
+        self, order: Sequence[NDArray[np.int64]], epoch: int, device: torch.device
+    ) -> Iterator[tuple[tuple[torch.Tensor, ...], torch.Tensor]]:
+        import torch
+
+        for positions in order:
+            yield (self._rows[torch.from_numpy(positions)],), torch.zeros(len(positions), dtype=torch.long)
 
 
 def _parameter_step_seconds() -> float:

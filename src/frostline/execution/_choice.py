@@ -13,8 +13,7 @@ from safetensors.torch import load_file
 
 from frostline.errors import TrainingError
 from frostline.execution._passes import make_pass
-from frostline.execution._rows import ImageRows
-from frostline.execution._trajectories import rows_of
+from frostline.execution._rows import ImageRows, rows_of
 from frostline.training import batches_in_order, evaluate, load_model_state, score
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from frostline.features import FeatureStore
     from frostline.ledger import Ledger
     from frostline.models.facts import BackboneFacts
-    from frostline.plan import Plan
+    from frostline.plan import Plan, TrajectoryPlan
+    from frostline.study import Recipe
 
 __all__ = ["Context"]
 
@@ -41,6 +42,10 @@ class Context:
     def dataset(self) -> Dataset:
         """The study's images."""
         return self.prepared.dataset
+
+    def recipe(self, planned: TrajectoryPlan) -> Recipe:
+        """The recipe of the arm that describes a trajectory."""
+        return self.prepared.arms[planned.arm].recipe
 
     def facts(self, backbone: str, image_size: int) -> BackboneFacts:
         """The stages and cuts of a backbone of the study."""

@@ -12,7 +12,7 @@ from frostline.execution._artifacts import save_arm
 from frostline.execution._rows import view_of_epoch
 from frostline.execution.events import ArmProgress, EpochFinished, StepProgress, TrajectoryEnded
 from frostline.ledger import EpochRow
-from frostline.training import train_plain
+from frostline.training import describe_divergence, train_plain
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,10 +69,10 @@ def run_plain(context: Context, arm: Arm) -> None:
         row = EpochRow(epoch.epoch, epoch.train_loss, epoch.val_loss, epoch.val_accuracy, epoch.seconds)
         ledger.record_epoch(run, trajectory, *astuple(row))
         _tell(context, arm, row, replayed=False)
-    diverged = epoch.logits is None
-    message = f"training diverged in epoch {epoch.epoch} (loss {epoch.train_loss:.4g})" if diverged else None
-    ledger.record_trajectory(run, trajectory, "diverged" if diverged else "complete", message)
-    context.emit(TrajectoryEnded(trajectory, "diverged" if diverged else "complete", message))
+    message = describe_divergence(epoch.epoch, epoch.train_loss, len(dataset.classes))
+    status = "complete" if message is None else "diverged"
+    ledger.record_trajectory(run, trajectory, status, message)
+    context.emit(TrajectoryEnded(trajectory, status, message))
 
 
 def _tell(context: Context, arm: Arm, row: EpochRow, *, replayed: bool) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from frostline.data import View, iterate_images, normalise
+from frostline.execution._passes import open_features
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -15,11 +16,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from frostline.data import Dataset, Preprocessing, Split
+    from frostline.execution._context import Context
     from frostline.features import Features
+    from frostline.plan import TrajectoryPlan
     from frostline.study import Recipe
-    from frostline.training import Batch
+    from frostline.training import Batch, Rows
 
-__all__ = ["ImageRows", "StoredRows", "view_of_epoch"]
+__all__ = ["ImageRows", "StoredRows", "rows_of", "view_of_epoch"]
 
 
 def view_of_epoch(recipe: Recipe, epoch: int) -> View | None:
@@ -66,3 +69,12 @@ class ImageRows:
         for positions, images in iterate_images(self._dataset, self._split, order, self._preprocessing, view):
             inputs = normalise(torch.from_numpy(images).to(device), self._preprocessing)
             yield (inputs,), torch.from_numpy(self._split.labels[positions]).to(device)
+
+
+def rows_of(context: Context, planned: TrajectoryPlan, recipe: Recipe, split_name: str) -> Rows:
+    """Return a split's rows as they enter a trajectory: stored activations at its cut, or images."""
+    split = context.dataset.split(split_name)
+    if planned.mode == "cached":
+        return StoredRows(open_features(context, recipe, planned.cut, split_name), split.labels)
+    augmented = recipe if split_name == "train" else None
+    return ImageRows(context.dataset, split, context.networks.of(recipe).preprocessing, augmented)

@@ -15,6 +15,7 @@ from frostline.execution._context import Context
 from frostline.execution._cost import describe_cost, seconds_left
 from frostline.execution._devices import choose_device, choose_engine, describe_provenance
 from frostline.execution._files import RunFiles
+from frostline.execution._heads import run_heads
 from frostline.execution._networks import Networks
 from frostline.execution._passes import make_pass
 from frostline.execution._plain import plain_trajectory, run_plain
@@ -121,8 +122,12 @@ def _carry_out(context: Context) -> None:
     else:
         for planned in context.plan.passes:
             make_pass(context, planned)
-        for trajectory in context.plan.trajectories:
-            run_trajectory(context, trajectory)
+        by_id = {trajectory.id: trajectory for trajectory in context.plan.trajectories}
+        for group in context.plan.groups:
+            if group.stacked:
+                run_heads(context, group)
+            else:
+                run_trajectory(context, by_id[group.id])
     judge(context, choose_arms(context.ledger.load(context.run).arms))
 
 

@@ -7,20 +7,25 @@ from dataclasses import astuple
 from typing import TYPE_CHECKING
 
 from frostline.execution._artifacts import save_arm
-from frostline.execution._passes import open_features
-from frostline.execution._rows import ImageRows, StoredRows
-from frostline.execution.events import ArmProgress, EpochFinished, StepProgress, TrajectoryEnded
+from frostline.execution._rows import rows_of
+from frostline.execution._telling import ending_arms, tell_epoch
+from frostline.execution.events import StepProgress, TrajectoryEnded
 from frostline.ledger import EpochRow
-from frostline.training import PhaseTraining, has_diverged, load_checkpoint, load_model_state, save_checkpoint, score
+from frostline.training import (
+    PhaseTraining,
+    describe_divergence,
+    load_checkpoint,
+    load_model_state,
+    save_checkpoint,
+    score,
+)
 
 if TYPE_CHECKING:
     from frostline.execution._context import Context
     from frostline.models import Chain
     from frostline.plan import TrajectoryPlan
-    from frostline.study import Recipe
-    from frostline.training import Rows
 
-__all__ = ["rows_of", "run_trajectory"]
+__all__ = ["run_trajectory"]
 
 
 def run_trajectory(context: Context, planned: TrajectoryPlan) -> None:
@@ -29,7 +34,7 @@ def run_trajectory(context: Context, planned: TrajectoryPlan) -> None:
     status = ledger.trajectory_status(run, planned.id)
     rows = _kept_epochs(context, planned) if status not in ("complete", "diverged") else ledger.epochs(run, planned.id)
     for row in rows:
-        _tell(context, planned, row, replayed=True)
+        tell_epoch(context, planned, row, replayed=True)
     if status in ("complete", "diverged"):
         context.emit(TrajectoryEnded(planned.id, status))
         return
@@ -45,7 +50,7 @@ def run_trajectory(context: Context, planned: TrajectoryPlan) -> None:
 
 def _begin(context: Context, planned: TrajectoryPlan, chain: Chain) -> PhaseTraining:
     """Return the training of a trajectory's phase on a new network, which goes on from its parent's weights."""
-    recipe = context.prepared.arms[planned.arm].recipe
+    recipe = context.recipe(planned)
     carried: tuple[str, ...] = ()
     if planned.parent is not None:
         parent = load_checkpoint(context.files.checkpoint(planned.parent, planned.parent_epochs))
@@ -65,19 +70,10 @@ def _begin(context: Context, planned: TrajectoryPlan, chain: Chain) -> PhaseTrai
     )
 
 
-def rows_of(context: Context, planned: TrajectoryPlan, recipe: Recipe, split_name: str) -> Rows:
-    """Return a split's rows as they enter a trajectory: stored activations at its cut, or images."""
-    split = context.dataset.split(split_name)
-    if planned.mode == "cached":
-        return StoredRows(open_features(context, recipe, planned.cut, split_name), split.labels)
-    augmented = recipe if split_name == "train" else None
-    return ImageRows(context.dataset, split, context.networks.of(recipe).preprocessing, augmented)
-
-
 def _train(context: Context, planned: TrajectoryPlan, done: int) -> None:
     """Train the epochs after the first ``done``, storing each before it is told."""
     ledger, run = context.ledger, context.run
-    recipe = context.prepared.arms[planned.arm].recipe
+    recipe = context.recipe(planned)
     training = _begin(context, planned, context.networks.chain(recipe, len(context.dataset.classes)))
     if done:
         training.restore(load_checkpoint(context.files.checkpoint(planned.id, done)))
@@ -89,12 +85,12 @@ def _train(context: Context, planned: TrajectoryPlan, done: int) -> None:
             context.emit(StepProgress(planned.id, epoch + 1, planned.epochs, step, n_steps))
 
         train_loss = training.run_epoch(epoch, train_rows, on_step)
-        if has_diverged(train_loss, len(context.dataset.classes)):
+        message = describe_divergence(planned.first_epoch + epoch + 1, train_loss, len(context.dataset.classes))
+        if message is not None:
             row = EpochRow(epoch + 1, train_loss, None, None, time.perf_counter() - started)
             ledger.record_epoch(run, planned.id, *astuple(row))
-            message = f"training diverged in epoch {planned.first_epoch + epoch + 1} (loss {train_loss:.4g})"
             ledger.record_trajectory(run, planned.id, "diverged", message)
-            _tell(context, planned, row, replayed=False)
+            tell_epoch(context, planned, row, replayed=False)
             context.emit(TrajectoryEnded(planned.id, "diverged", message))
             return
         logits = training.evaluate(val_rows)
@@ -105,13 +101,13 @@ def _train(context: Context, planned: TrajectoryPlan, done: int) -> None:
         save_checkpoint(path, training.checkpoint())
         if number in planned.keep_epochs:
             training.assert_frozen()
-            for arm in _ending(context, planned, number):
+            for arm in ending_arms(context, planned, number):
                 save_arm(context, arm, training.model_state(), logits)
         row = EpochRow(number, train_loss, val_loss, val_accuracy, seconds, str(path.relative_to(context.files.root)))
         ledger.record_epoch(run, planned.id, *astuple(row))
         if number - 1 not in planned.keep_epochs:
             context.files.checkpoint(planned.id, number - 1).unlink(missing_ok=True)
-        _tell(context, planned, row, replayed=False)
+        tell_epoch(context, planned, row, replayed=False)
     ledger.record_trajectory(run, planned.id, "complete")
     context.emit(TrajectoryEnded(planned.id, "complete"))
 
@@ -130,22 +126,3 @@ def _has_branched(context: Context, planned: TrajectoryPlan) -> bool:
     assert planned.parent is not None
     rows = context.ledger.epochs(context.run, planned.parent)[: planned.parent_epochs]
     return len(rows) == planned.parent_epochs and all(row.val_loss is not None for row in rows)
-
-
-def _ending(context: Context, planned: TrajectoryPlan, epoch: int) -> list[str]:
-    """Return the names of the arms whose last epoch this is."""
-    return [arm.name for arm in context.plan.arms if arm.path[-1] == (planned.id, epoch)]
-
-
-def _tell(context: Context, planned: TrajectoryPlan, row: EpochRow, *, replayed: bool) -> None:
-    """Emit an epoch, with the place it has in every arm that it counts for."""
-    arms = []
-    for arm in context.plan.arms:
-        total = sum(epochs for _, epochs in arm.path)
-        if any(trajectory == planned.id and row.epoch <= epochs for trajectory, epochs in arm.path):
-            arms.append(ArmProgress(arm.name, planned.first_epoch + row.epoch, total))
-    context.emit(
-        EpochFinished(
-            planned.id, tuple(arms), row.train_loss, row.val_loss, row.val_accuracy, row.seconds, replayed=replayed
-        )
-    )

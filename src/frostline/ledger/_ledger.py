@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import math
 import re
 import shutil
 from datetime import UTC, datetime
@@ -15,12 +13,14 @@ from frostline.errors import LedgerError, closest
 from frostline.ledger._claims import Claims
 from frostline.ledger._database import Database, explain_write_failure
 from frostline.ledger._reading import read_epochs, read_passes, read_record, read_runs
+from frostline.ledger._records import EpochRow
+from frostline.ledger._writing import now_text, provenance_id, stored, write_epoch, write_status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import TracebackType
 
-    from frostline.ledger._records import ArmEntry, EpochRow, PassRow, RunRecord, RunRow
+    from frostline.ledger._records import ArmEntry, PassRow, RunRecord, RunRow
 
 __all__ = ["Ledger"]
 
@@ -123,7 +123,7 @@ class Ledger:
                         json.dumps(study),
                         json.dumps(data),
                         json.dumps(plan),
-                        _provenance_id(connection, provenance),
+                        provenance_id(connection, provenance),
                     ),
                 )
                 for position, arm in enumerate(arms):
@@ -175,7 +175,7 @@ class Ledger:
         with self._database.writing() as connection:
             connection.execute("UPDATE runs SET status = 'running', finished = NULL WHERE run = ?", (run,))
             if provenance is not None:
-                number = _provenance_id(connection, provenance)
+                number = provenance_id(connection, provenance)
                 connection.execute("UPDATE runs SET provenance = ? WHERE run = ?", (number, run))
 
     def finish_run(self, run: str, status: str, cost: Mapping[str, Any]) -> None:
@@ -183,7 +183,7 @@ class Ledger:
         with self._database.writing() as connection:
             connection.execute(
                 "UPDATE runs SET status = ?, cost_json = ?, finished = ? WHERE run = ?",
-                (status, json.dumps(cost), _now(), run),
+                (status, json.dumps(cost), now_text(), run),
             )
         self._claims.release(run)
 
@@ -213,7 +213,7 @@ class Ledger:
             connection.execute(
                 f"INSERT OR {'IGNORE' if reused else 'REPLACE'} INTO passes "
                 "SELECT run, ?, ?, ?, ?, ?, ?, ?, provenance FROM runs WHERE run = ?",
-                (name, n_images, n_bytes, seconds, engine, reused, _now(), run),
+                (name, n_images, n_bytes, seconds, engine, reused, now_text(), run),
             )
 
     def passes(self, run: str) -> list[PassRow]:
@@ -237,29 +237,22 @@ class Ledger:
         Raises:
             LedgerError: an epoch between the last recorded one and this one is missing.
         """
+        row = EpochRow(epoch, train_loss, val_loss, val_accuracy, seconds, checkpoint)
+        self.record_epochs(run, {trajectory: row})
+
+    def record_epochs(
+        self, run: str, rows: Mapping[str, EpochRow], statuses: Mapping[str, tuple[str, str | None]] | None = None
+    ) -> None:
+        """Record a finished epoch of several trajectories, and the status and message of some, all or nothing.
+
+        Raises:
+            LedgerError: an epoch between the last recorded one and this one is missing.
+        """
         with self._database.writing() as connection:
-            (last,) = connection.execute(
-                "SELECT coalesce(max(epoch), 0) FROM epochs WHERE run = ? AND trajectory = ?", (run, trajectory)
-            ).fetchone()
-            if not 1 <= epoch <= last + 1:
-                raise LedgerError(
-                    f'run "{run}", trajectory {trajectory}: epoch {epoch} can\'t follow epoch {last}: '
-                    "epochs are recorded in order from 1"
-                )
-            connection.execute(
-                "INSERT OR REPLACE INTO epochs SELECT run, ?, ?, ?, ?, ?, ?, ?, ?, provenance FROM runs WHERE run = ?",
-                (
-                    trajectory,
-                    epoch,
-                    _stored(train_loss),
-                    _stored(val_loss),
-                    _stored(val_accuracy),
-                    seconds,
-                    checkpoint,
-                    _now(),
-                    run,
-                ),
-            )
+            for trajectory, row in rows.items():
+                write_epoch(connection, run, trajectory, row)
+            for trajectory, (status, message) in (statuses or {}).items():
+                write_status(connection, run, trajectory, status, message)
 
     def epochs(self, run: str, trajectory: str) -> list[EpochRow]:
         """Return a trajectory's epochs in order; none is an empty list."""
@@ -276,11 +269,7 @@ class Ledger:
     def record_trajectory(self, run: str, trajectory: str, status: str, message: str | None = None) -> None:
         """Record where a trajectory stands: ``running``, ``complete``, ``diverged`` or ``failed``."""
         with self._database.writing() as connection:
-            connection.execute(
-                "INSERT OR REPLACE INTO trajectories (run, trajectory, status, message, recorded) "
-                "VALUES (?, ?, ?, ?, ?)",
-                (run, trajectory, status, message, _now()),
-            )
+            write_status(connection, run, trajectory, status, message)
 
     def trajectory_status(self, run: str, trajectory: str) -> str | None:
         """Return a trajectory's status, or None when it hasn't started."""
@@ -303,7 +292,7 @@ class Ledger:
         with self._database.writing() as connection:
             connection.execute(
                 "UPDATE arms SET test_loss = ?, test_accuracy = ? WHERE run = ? AND name = ?",
-                (_stored(test_loss), _stored(test_accuracy), run, arm),
+                (stored(test_loss), stored(test_accuracy), run, arm),
             )
 
     def _is_claimed(self, run: str) -> bool:
@@ -345,22 +334,5 @@ def _find(given: str | None, names: Sequence[str], workspace: Path) -> str:
     )
 
 
-def _provenance_id(connection: Any, provenance: Mapping[str, Any]) -> int:
-    text = json.dumps(provenance, sort_keys=True)
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    connection.execute("INSERT OR IGNORE INTO provenances (digest, json) VALUES (?, ?)", (digest, text))
-    (number,) = connection.execute("SELECT id FROM provenances WHERE digest = ?", (digest,)).fetchone()
-    return int(number)
-
-
-def _stored(value: float | None) -> float | str | None:
-    # SQLite turns NaN into NULL, which would read as "not measured".
-    return "nan" if value is not None and math.isnan(value) else value
-
-
 def _slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "study"
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from frostline.models._backbone import Backbone, load_backbone
     from frostline.models._chain import Chain, build_chain
     from frostline.models._freezing import freeze, frozen_digest
+    from frostline.models._head import build_head
     from frostline.models._names import check_backbone, known_backbones
     from frostline.models._weights_at_hand import describe_weights
     from frostline.models.facts import BackboneFacts, CutFacts, StageFacts, backbone_facts
@@ -21,6 +22,7 @@ _WHERE = {
     "Backbone": "_backbone",
     "Chain": "_chain",
     "build_chain": "_chain",
+    "build_head": "_head",
     "freeze": "_freezing",
     "frozen_digest": "_freezing",
     "load_backbone": "_backbone",
@@ -40,6 +42,7 @@ __all__ = [
     "StageFacts",
     "backbone_facts",
     "build_chain",
+    "build_head",
     "check_backbone",
     "describe_weights",
     "freeze",

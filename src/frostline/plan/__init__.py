@@ -2,13 +2,15 @@
 
 from frostline.plan._build import build_plan
 from frostline.plan._costs import CostModel, EpochWork, Layout, Rates
-from frostline.plan._plan import ArmPlan, CachePolicy, PassPlan, Plan, Totals, TrajectoryPlan
+from frostline.plan._groups import stack_key
+from frostline.plan._plan import ArmPlan, CachePolicy, GroupPlan, PassPlan, Plan, Totals, TrajectoryPlan
 
 __all__ = [
     "ArmPlan",
     "CachePolicy",
     "CostModel",
     "EpochWork",
+    "GroupPlan",
     "Layout",
     "PassPlan",
     "Plan",
@@ -16,4 +18,5 @@ __all__ = [
     "Totals",
     "TrajectoryPlan",
     "build_plan",
+    "stack_key",
 ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from frostline.plan._choices import Choice, choose_modes
 from frostline.plan._costs import EpochWork
+from frostline.plan._groups import Grouping, group_nodes
 from frostline.plan._passes import Need, gather_needs, plan_passes
 from frostline.plan._plan import ArmPlan, CachePolicy, Plan, Totals, TrajectoryPlan
 from frostline.plan._trajectories import Node, grow_tree
@@ -49,7 +50,11 @@ def build_plan(
     nodes = grow_tree(arms, lambda recipe: costs_of(recipe).facts)
     works = {node.id: _work(node, arms[node.arm].recipe, counts, n_classes, costs_of) for node in nodes}
     choices = choose_modes(nodes, arms, works, counts, costs_of, cache, decided or {})
-    trajectories = tuple(_plan_trajectory(node, choices[node.id], works[node.id], arms, costs_of) for node in nodes)
+    grouping = group_nodes(nodes, arms, works, choices, costs_of)
+    trajectories = tuple(
+        _plan_trajectory(node, choices[node.id], works[node.id], grouping.share[node.id], arms, costs_of)
+        for node in nodes
+    )
     cached = [(t.cut, node.uses) for t, node in zip(trajectories, nodes, strict=True) if t.mode == "cached"]
     needs = gather_needs(cached, arms, counts, costs_of)
     passes = plan_passes(needs)
@@ -58,11 +63,11 @@ def build_plan(
         for index in node.uses:
             paths[index].append(node)
     known = measured or {}
-    epoch_seconds = {t.id: known.get(t.id, t.seconds_per_epoch) for t in trajectories}
-    # A pass is measured as a whole; its cuts keep the shares that the cost model gives them.
+    # A pass and a group are measured as a whole; their parts keep the shares that the cost model gives them.
     scales = {p.name: known[p.name] / p.seconds for p in passes if p.name in known and p.seconds > 0}
+    scales |= {t.id: known[t.id] / t.seconds_per_epoch for t in trajectories if t.id in known}
     arm_plans = tuple(
-        _plan_arm(i, arm, paths[i], choices, works, epoch_seconds, costs_of(arm.recipe), needs, scales)
+        _plan_arm(i, arm, paths[i], choices, works, grouping, costs_of(arm.recipe), needs, scales)
         for i, arm in enumerate(arms)
     )
     totals = Totals(
@@ -74,7 +79,7 @@ def build_plan(
         asked_epochs=sum(arm.recipe.total_epochs for arm in arms),
     )
     notes = [f"{t.id}: {t.why}" for t in trajectories if t.mode != "cached"]
-    return Plan(study, passes, trajectories, arm_plans, totals, tuple(notes))
+    return Plan(study, passes, trajectories, tuple(grouping.groups), arm_plans, totals, tuple(notes))
 
 
 def _work(
@@ -92,12 +97,11 @@ def _plan_trajectory(
     node: Node,
     choice: Choice,
     work: EpochWork,
+    per_epoch: float,
     arms: Sequence[Arm],
     costs_of: Callable[[Recipe], CostModel],
 ) -> TrajectoryPlan:
     recipe = arms[node.arm].recipe
-    costs = costs_of(recipe)
-    per_epoch = costs.epoch_seconds(work, choice.cut)
     keep = {used for arm, used in node.uses.items() if node.phase == len(arms[arm].recipe.phases) - 1}
     return TrajectoryPlan(
         id=node.id,
@@ -117,7 +121,7 @@ def _plan_trajectory(
         serves=tuple(arms[i].name for i in node.uses),
         seconds_per_epoch=per_epoch,
         seconds=per_epoch * node.epochs,
-        trained_parameters=costs.trained_parameters(work),
+        trained_parameters=costs_of(recipe).trained_parameters(work),
     )
 
 
@@ -132,7 +136,7 @@ def _plan_arm(
     path: Sequence[Node],
     choices: Mapping[str, Choice],
     works: Mapping[str, EpochWork],
-    epoch_seconds: Mapping[str, float],
+    grouping: Grouping,
     costs: CostModel,
     needs: Sequence[Need],
     scales: Mapping[str, float],
@@ -144,8 +148,9 @@ def _plan_arm(
         choice = choices[node.id]
         used = node.uses[index]
         others = max((n for i, n in node.uses.items() if i != index), default=0)
-        alone += used * epoch_seconds[node.id]
-        marginal += max(used - others, 0) * epoch_seconds[node.id]
+        scale = scales.get(node.id, 1.0)
+        alone += used * grouping.alone[node.id] * scale
+        marginal += max(used - others, 0) * grouping.marginal[node.id] * scale
         plain += used * costs.plain_epoch_seconds(works[node.id])
         schedule = arm.recipe.phases[node.phase].schedule
         if not schedule.ignores_horizon:

@@ -19,6 +19,9 @@ Layout: TypeAlias = Literal["contiguous", "channels_last"]
 STORE_BYTES_PER_SECOND = 1e9
 """Rows read from or written to the page cache; the cost of a cached epoch where the tail is nearly free."""
 
+BOOKKEEPING_SECONDS = 0.01
+"""A checkpoint and the ledger's entries, at the end of an epoch."""
+
 
 @dataclass(frozen=True)
 class Rates:
@@ -28,7 +31,9 @@ class Rates:
     (operations before the cut, ascending), in the memory layout that was measured faster there; ``plain_forward`` and
     ``plain_train`` are the same in torch's own layout. ``prefix`` is the inference engine's whole prefix, which takes
     ``setup`` to compile; ``step`` is the cost of an optimizer step, ``parameter_step`` that of each trained parameter
-    in it, and ``head_parameter`` that of each of the head's parameters in training on an image.
+    in it, and ``head_parameter`` that of each of the head's parameters in training on an image. ``stack_step`` is a
+    step of a stack of heads, with ``stack_parameter`` for each parameter and image on top, of one stack on each of
+    ``threads``.
     """
 
     flops: tuple[float, ...]
@@ -43,6 +48,9 @@ class Rates:
     step: float
     parameter_step: float
     head_parameter: float
+    stack_step: float
+    stack_parameter: float
+    threads: int
     engine: str
 
     def to_json(self) -> dict[str, Any]:
@@ -82,6 +90,15 @@ class CostModel:
     def epoch_seconds(self, epoch: EpochWork, cut: CutFacts) -> float:
         """Return the seconds of an epoch whose rows enter at a cut."""
         return self._epoch_seconds((self.rates.forward, self.rates.train), epoch, cut)
+
+    def stack_epoch_seconds(self, epoch: EpochWork, n_heads: int) -> float:
+        """Return the seconds of an epoch of a stack of heads on one thread, reading its rows included."""
+        cut = epoch.train_from
+        steps = -(-epoch.n_train // epoch.batch_size)
+        reading = (epoch.n_train + epoch.n_val) * cut.row_bytes / STORE_BYTES_PER_SECOND
+        # Evaluation does a third of the arithmetic.
+        each = (epoch.n_train + epoch.n_val / 3) * epoch.head_parameters * self.rates.stack_parameter
+        return BOOKKEEPING_SECONDS + steps * self.rates.stack_step + reading + n_heads * each
 
     def plain_epoch_seconds(self, epoch: EpochWork) -> float:
         """Return the seconds of an epoch by the plain loop, from images."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from frostline.plan._costs import Layout
 
-__all__ = ["ArmPlan", "CachePolicy", "Mode", "PassPlan", "Plan", "Totals", "TrajectoryPlan"]
+__all__ = ["ArmPlan", "CachePolicy", "GroupPlan", "Mode", "PassPlan", "Plan", "Totals", "TrajectoryPlan"]
 
 Mode = Literal["cached", "recomputed", "uncut"]
 """Where a trajectory's inputs come from: stored activations, or images through the frozen stages or a whole network."""
@@ -76,6 +77,16 @@ class TrajectoryPlan:
 
 
 @dataclass(frozen=True)
+class GroupPlan:
+    """Trajectories that are trained together: stacked heads, or any other trajectory alone."""
+
+    id: str
+    trajectories: tuple[str, ...]
+    stacked: bool
+    seconds: float
+
+
+@dataclass(frozen=True)
 class ArmPlan:
     """An arm as a path through trajectories, with what it costs alone and on top of the study's other arms."""
 
@@ -101,14 +112,24 @@ class Totals:
 
 @dataclass(frozen=True)
 class Plan:
-    """The feature passes, trajectories and arms of a study, with predicted cost."""
+    """The feature passes, trajectories, groups and arms of a study, with predicted cost."""
 
     study: str
     passes: tuple[PassPlan, ...]
     trajectories: tuple[TrajectoryPlan, ...]
+    groups: tuple[GroupPlan, ...]
     arms: tuple[ArmPlan, ...]
     totals: Totals
     notes: tuple[str, ...]
+
+    @cached_property
+    def arms_through(self) -> dict[str, tuple[ArmPlan, ...]]:
+        """The arms that pass through each trajectory, by its id."""
+        through: dict[str, list[ArmPlan]] = {t.id: [] for t in self.trajectories}
+        for arm in self.arms:
+            for trajectory, _ in arm.path:
+                through[trajectory].append(arm)
+        return {id_: tuple(arms) for id_, arms in through.items()}
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as plain lists and dictionaries."""
@@ -117,6 +138,7 @@ class Plan:
             "n_arms": len(self.arms),
             "passes": [asdict(p) for p in self.passes],
             "trajectories": [asdict(t) for t in self.trajectories],
+            "groups": [asdict(g) for g in self.groups],
             "arms": [asdict(a) for a in self.arms],
             "totals": asdict(self.totals),
             "notes": list(self.notes),

@@ -1,33 +1,43 @@
 """Trajectories: batch order, optimizers, the loop, checkpoints; and the plain loop that they must agree with."""
 
-from frostline.training._checkpoint import Checkpoint, load_checkpoint, save_checkpoint, save_tensors
+from frostline.training._checkpoint import Checkpoint, load_checkpoint, load_tensors, save_checkpoint, save_tensors
 from frostline.training._epoch import Batch, dropout_stream, evaluate, train_epoch
+from frostline.training._heads import HeadEpoch, HeadsTraining, StackSpec
 from frostline.training._layout import apply_layout, in_layout
-from frostline.training._loss import build_loss, has_diverged, score
+from frostline.training._loss import build_loss, describe_divergence, has_diverged, score
 from frostline.training._optimizers import build_optimizer, build_scheduler
 from frostline.training._order import batch_order, batches_in_order
-from frostline.training._phase import PhaseTraining, load_model_state
+from frostline.training._phase import PhaseTraining, frozen_changed, load_model_state
 from frostline.training._plain import PlainEpoch, train_plain
 from frostline.training._rows import Rows
+from frostline.training._stack import HeadStack, StackMember
 
 __all__ = [
     "Batch",
     "Checkpoint",
+    "HeadEpoch",
+    "HeadStack",
+    "HeadsTraining",
     "PhaseTraining",
     "PlainEpoch",
     "Rows",
+    "StackMember",
+    "StackSpec",
     "apply_layout",
     "batch_order",
     "batches_in_order",
     "build_loss",
     "build_optimizer",
     "build_scheduler",
+    "describe_divergence",
     "dropout_stream",
     "evaluate",
+    "frozen_changed",
     "has_diverged",
     "in_layout",
     "load_checkpoint",
     "load_model_state",
+    "load_tensors",
     "save_checkpoint",
     "save_tensors",
     "score",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint", "save_tensors"]
+__all__ = ["Checkpoint", "load_checkpoint", "load_tensors", "save_checkpoint", "save_tensors"]
 
 
 @dataclass(frozen=True)
@@ -73,16 +73,21 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     save_tensors(path, tensors, metadata)
 
 
-def load_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint back; TrainingError names a file that is missing or damaged."""
+def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], Any]:
+    """Read back what save_tensors wrote, tensors and metadata; TrainingError names a missing or damaged file."""
     try:
         with safe_open(path, framework="pt") as file:
             metadata = json.loads(file.metadata()["frostline"])
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+            return {key: file.get_tensor(key) for key in file.keys()}, metadata  # noqa: SIM118 (not a dict)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise TrainingError(
             f"{path}: this checkpoint can't be read ({error}); remove it to train that trajectory anew"
         ) from error
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint back; TrainingError names a file that is missing or damaged."""
+    tensors, metadata = load_tensors(path)
     optimizer = metadata["optimizer"]
     state: dict[int, dict[str, Any]] = {int(index): dict(values) for index, values in optimizer["state"].items()}
     model = {}

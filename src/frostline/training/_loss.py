@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from frostline.study import Recipe
 
-__all__ = ["build_loss", "has_diverged", "score"]
+__all__ = ["build_loss", "describe_divergence", "has_diverged", "score"]
 
 HOPELESS = 100.0
 """An epoch's mean loss, in multiples of a uniform guess (ln K), above which training has diverged."""
@@ -47,3 +47,8 @@ def score(logits: torch.Tensor, labels: NDArray[np.int64]) -> tuple[float, float
 def has_diverged(loss: float, n_classes: int) -> bool:
     """Return whether an epoch's mean loss is not a number, infinite or hopeless."""
     return not math.isfinite(loss) or loss > HOPELESS * math.log(max(n_classes, 2))
+
+
+def describe_divergence(epoch: int, loss: float, n_classes: int) -> str | None:
+    """Return what to say of an epoch (1-based, over all phases) in which training diverged; None if it didn't."""
+    return f"training diverged in epoch {epoch} (loss {loss:.4g})" if has_diverged(loss, n_classes) else None

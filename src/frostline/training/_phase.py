@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from frostline.training._epoch import Batch
     from frostline.training._rows import Rows
 
-__all__ = ["PhaseTraining"]
+__all__ = ["PhaseTraining", "frozen_changed", "load_model_state"]
 
 
 class PhaseTraining:

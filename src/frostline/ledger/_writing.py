@@ -1,0 +1,72 @@
+"""Writes to the database that more than one of the ledger's methods make."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from frostline.errors import LedgerError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from frostline.ledger._records import EpochRow
+
+__all__ = ["now_text", "provenance_id", "stored", "write_epoch", "write_status"]
+
+
+def write_epoch(connection: Any, run: str, trajectory: str, row: EpochRow) -> None:
+    """Write an epoch; LedgerError when one between the last recorded and this one is missing."""
+    (last,) = connection.execute(
+        "SELECT coalesce(max(epoch), 0) FROM epochs WHERE run = ? AND trajectory = ?", (run, trajectory)
+    ).fetchone()
+    if not 1 <= row.epoch <= last + 1:
+        raise LedgerError(
+            f'run "{run}", trajectory {trajectory}: epoch {row.epoch} can\'t follow epoch {last}: '
+            "epochs are recorded in order from 1"
+        )
+    connection.execute(
+        "INSERT OR REPLACE INTO epochs SELECT run, ?, ?, ?, ?, ?, ?, ?, ?, provenance FROM runs WHERE run = ?",
+        (
+            trajectory,
+            row.epoch,
+            stored(row.train_loss),
+            stored(row.val_loss),
+            stored(row.val_accuracy),
+            row.seconds,
+            row.checkpoint,
+            now_text(),
+            run,
+        ),
+    )
+
+
+def write_status(connection: Any, run: str, trajectory: str, status: str, message: str | None) -> None:
+    """Write where a trajectory stands."""
+    connection.execute(
+        "INSERT OR REPLACE INTO trajectories (run, trajectory, status, message, recorded) VALUES (?, ?, ?, ?, ?)",
+        (run, trajectory, status, message, now_text()),
+    )
+
+
+def provenance_id(connection: Any, provenance: Mapping[str, Any]) -> int:
+    """Return the number of a provenance, written when it is new."""
+    text = json.dumps(provenance, sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    connection.execute("INSERT OR IGNORE INTO provenances (digest, json) VALUES (?, ?)", (digest, text))
+    (number,) = connection.execute("SELECT id FROM provenances WHERE digest = ?", (digest,)).fetchone()
+    return int(number)
+
+
+def stored(value: float | None) -> float | str | None:
+    """Return a number as it is written."""
+    # SQLite turns NaN into NULL, which would read as "not measured".
+    return "nan" if value is not None and math.isnan(value) else value
+
+
+def now_text() -> str:
+    """Return the time of a record."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,103 @@
+"""What is trained together: heads on stored activations are stacked, everything else is a group of its own."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from frostline.plan._plan import GroupPlan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from frostline.plan._choices import Choice
+    from frostline.plan._costs import CostModel, EpochWork
+    from frostline.plan._trajectories import Node
+    from frostline.study import Arm, Recipe
+
+__all__ = ["Grouping", "group_nodes", "stack_key"]
+
+LARGEST_HEAD = 1_000_000
+"""Parameters of the largest head that is stacked: a larger one keeps all cores busy by itself."""
+
+
+@dataclass
+class Grouping:
+    """The groups of a plan in the order they are trained in, and predicted seconds of an epoch by trajectory.
+
+    ``share`` is a trajectory's part of its group's epoch, ``alone`` what it would take by itself, ``marginal`` what it
+    adds to the others; the three are equal for a trajectory that isn't stacked.
+    """
+
+    groups: list[GroupPlan] = field(default_factory=list)
+    share: dict[str, float] = field(default_factory=dict)
+    alone: dict[str, float] = field(default_factory=dict)
+    marginal: dict[str, float] = field(default_factory=dict)
+
+
+def stack_key(recipe: Recipe) -> str:
+    """Return what heads of one stack have in common: all but optimizer, schedule and epochs."""
+    return json.dumps(recipe.model_dump(mode="json", exclude={"phases"}), sort_keys=True)
+
+
+def group_nodes(
+    nodes: Sequence[Node],
+    arms: Sequence[Arm],
+    works: Mapping[str, EpochWork],
+    choices: Mapping[str, Choice],
+    costs_of: Callable[[Recipe], CostModel],
+) -> Grouping:
+    """Return how trajectories are trained together: stacked heads of one backbone and image size, others alone."""
+    grouping = Grouping()
+    members: dict[object, list[Node]] = {}
+    for node in nodes:
+        recipe = arms[node.arm].recipe
+        stacked = _is_stacked(node, choices[node.id], costs_of(recipe), works[node.id])
+        key: object = (recipe.backbone, recipe.weights, recipe.image_size) if stacked else node.id
+        members.setdefault(key, []).append(node)
+    for key, group in members.items():
+        first = group[0]
+        costs = costs_of(arms[first.arm].recipe)
+        if isinstance(key, str):
+            seconds = costs.epoch_seconds(works[first.id], choices[first.id].cut)
+            grouping.groups.append(GroupPlan(first.id, (first.id,), False, seconds * first.epochs))
+            for table in (grouping.share, grouping.alone, grouping.marginal):
+                table[first.id] = seconds
+            continue
+        _price_stacks(grouping, group, arms, works, costs)
+        seconds = sum(grouping.share[node.id] * node.epochs for node in group)
+        grouping.groups.append(GroupPlan(f"heads-{first.id}", tuple(node.id for node in group), True, seconds))
+    return grouping
+
+
+def _is_stacked(node: Node, choice: Choice, costs: CostModel, work: EpochWork) -> bool:
+    """Return whether a trajectory is one of stacked heads: it trains a new, small head on stored rows and no more."""
+    return (
+        choice.mode == "cached"
+        and choice.cut.name == node.train_from.name == "head"
+        and choice.cut.shapes == ((costs.facts.head_features,),)
+        and node.parent is None
+        and work.head_parameters <= LARGEST_HEAD
+    )
+
+
+def _price_stacks(
+    grouping: Grouping, group: Sequence[Node], arms: Sequence[Arm], works: Mapping[str, EpochWork], costs: CostModel
+) -> None:
+    """Price heads that are trained in stacks, one on each thread side by side."""
+    stacks: dict[str, list[Node]] = defaultdict(list)
+    for node in group:
+        stacks[stack_key(arms[node.arm].recipe)].append(node)
+    lanes = min(costs.rates.threads, len(group))
+    total = 0.0
+    for stack in stacks.values():
+        work, n = works[stack[0].id], len(stack)
+        seconds = costs.stack_epoch_seconds(work, n)
+        fewer = costs.stack_epoch_seconds(work, n - 1) if n > 1 else 0.0
+        total += seconds / lanes
+        for node in stack:
+            grouping.marginal[node.id] = (seconds - fewer) / lanes
+            grouping.alone[node.id] = costs.stack_epoch_seconds(work, 1)
+    grouping.share |= {node.id: total / len(group) for node in group}

@@ -1,0 +1,179 @@
+"""A group of heads on stored activations: stacks of them side by side, an epoch of all at a time."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from frostline.training._loss import build_loss
+from frostline.training._stack import HeadStack, StackMember
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+    from types import TracebackType
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from frostline.study import Recipe
+    from frostline.training._rows import Rows
+
+__all__ = ["HeadEpoch", "HeadsTraining", "StackSpec"]
+
+MOST_HEADS = 64
+"""Heads of one stack: more don't make a product faster, and their optimizer's state leaves the processor's caches."""
+
+MOST_LOGIT_BYTES = 128 * 1024 * 1024
+"""What the validation logits of a stack may take in memory."""
+
+POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class StackSpec:
+    """Heads that can be stacked: equal recipes but for their single phases.
+
+    ``head`` is their initial head; rows are those of ``recipe`` at the cut before the head.
+    """
+
+    head: torch.nn.Module
+    recipe: Recipe
+    members: tuple[StackMember, ...]
+    train_rows: Rows
+    val_rows: Rows
+
+
+@dataclass(frozen=True)
+class HeadEpoch:
+    """What an epoch gave for one head: the mean training loss over images, and the validation logits [N, K]."""
+
+    train_loss: float
+    logits: torch.Tensor
+
+
+class HeadsTraining:
+    """Trains heads an epoch at a time; a context manager, which holds threads.
+
+    Args:
+        specs: the heads, by what they have in common.
+        labels: the training labels, int64 [N].
+        classes: the K class names.
+        device: where to train.
+    """
+
+    def __init__(
+        self, specs: Sequence[StackSpec], labels: NDArray[np.int64], classes: Sequence[str], device: torch.device
+    ) -> None:
+        self._specs, self._labels, self._classes, self._device = specs, labels, classes, device
+        self._threads = torch.get_num_threads()
+        # Dropout draws from the process's one generator, so those stacks take turns; so do kernels on an accelerator.
+        drawing = any(spec.recipe.head.dropout for spec in specs)
+        self._n_workers = 1 if drawing or device.type != "cpu" else self._threads
+        self._workers = ThreadPoolExecutor(self._n_workers, thread_name_prefix="frostline-heads")
+        self._stop = threading.Event()
+        self._stacks: list[tuple[StackSpec, HeadStack]] = []
+        self._build(None)
+
+    def __enter__(self) -> HeadsTraining:
+        # One thread to a stack: what a stack computes doesn't fill more, and its last bits stay the same.
+        torch.set_num_threads(1)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._workers.shutdown()
+        torch.set_num_threads(self._threads)
+
+    def run_epoch(self, epoch: int, on_step: Callable[[int, int], None]) -> dict[str, HeadEpoch]:
+        """Train epoch ``epoch`` (0-based), evaluate, and return what it gave for each head by its id.
+
+        ``on_step`` is told the steps done by all stacks and how many there are, from the calling thread.
+        """
+        done: dict[int, tuple[int, int]] = {}
+        futures: list[Future[dict[str, HeadEpoch]]] = []
+        for index, (spec, stack) in enumerate(self._stacks):
+
+            def count(step: int, n_steps: int, index: int = index) -> None:
+                done[index] = (step, n_steps)
+                if self._stop.is_set():
+                    raise InterruptedError
+
+            futures.append(self._workers.submit(_run, spec, stack, epoch, count))
+        pending: set[Future[dict[str, HeadEpoch]]] = set(futures)
+        try:
+            while pending:
+                finished, pending = wait(pending, POLL_SECONDS, FIRST_EXCEPTION)
+                for future in finished:
+                    future.result()
+                steps = list(done.values())
+                if steps:
+                    on_step(sum(step for step, _ in steps), max(n for _, n in steps) * len(self._stacks))
+        except BaseException:
+            self._stop.set()
+            raise
+        return {id_: result for future in futures for id_, result in future.result().items()}
+
+    def drop(self, ids: Collection[str]) -> None:
+        """Stop training some heads; the others' numbers are not to change by that."""
+        if ids:
+            states = {id_: state for id_, state in self._states().items() if id_ not in ids}
+            self._build(states)
+
+    def head_state(self, id_: str) -> dict[str, torch.Tensor]:
+        """Return a head's parameters by the names they have in the head; the tensors are live."""
+        for _, stack in self._stacks:
+            for index, member in enumerate(stack.members):
+                if member.id == id_:
+                    return stack.head_state(index)
+        raise KeyError(id_)
+
+    def checkpoint(self) -> dict[str, torch.Tensor]:
+        """Return the state of every head after the last epoch as named tensors."""
+        return {f"{id_}/{name}": t for id_, state in self._states().items() for name, t in state.items()}
+
+    def restore(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """Go on from a checkpoint of the same heads, or of more of them."""
+        states: dict[str, dict[str, torch.Tensor]] = {}
+        for key, tensor in tensors.items():
+            id_, _, name = key.partition("/")
+            states.setdefault(id_, {})[name] = tensor
+        known = set(self._states())
+        self._build({id_: state for id_, state in states.items() if id_ in known})
+
+    def _states(self) -> dict[str, dict[str, torch.Tensor]]:
+        return {m.id: stack.state(i) for _, stack in self._stacks for i, m in enumerate(stack.members)}
+
+    def _build(self, states: Mapping[str, Mapping[str, torch.Tensor]] | None) -> None:
+        """Stack the heads: all of them as they begin, or those of which there is a state."""
+        kept = [
+            (spec, tuple(member for member in spec.members if states is None or member.id in states))
+            for spec in self._specs
+        ]
+        n_heads = sum(len(members) for _, members in kept)
+        fair = -(-n_heads // self._n_workers)
+        stacks = []
+        for spec, members in kept:
+            logit_bytes = 4 * max(spec.val_rows.n, 1) * len(self._classes)
+            most = max(1, min(MOST_HEADS, fair, MOST_LOGIT_BYTES // logit_bytes))
+            n_stacks = -(-len(members) // most)
+            loss = build_loss(spec.recipe, self._labels, self._classes).to(self._device)
+            for number in range(n_stacks):
+                own = members[number::n_stacks]
+                stack = HeadStack(spec.head, own, spec.recipe, loss, self._device)
+                for index, member in enumerate(own):
+                    if states is not None:
+                        stack.restore(index, states[member.id])
+                stacks.append((spec, stack))
+        self._stacks = stacks
+
+
+def _run(spec: StackSpec, stack: HeadStack, epoch: int, on_step: Callable[[int, int], None]) -> dict[str, HeadEpoch]:
+    losses = stack.run_epoch(epoch, spec.train_rows, on_step)
+    logits = stack.evaluate(spec.val_rows)
+    return {m.id: HeadEpoch(losses[i], logits[i]) for i, m in enumerate(stack.members)}

@@ -1,0 +1,36 @@
+"""Rates that spare a test each network's measurement, seconds long."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from frostline.plan import Rates
+
+if TYPE_CHECKING:
+    from frostline.models.facts import BackboneFacts
+    from frostline.plan import Layout
+
+
+def made_up(facts: BackboneFacts, names: list[str], layout: Layout = "contiguous") -> Rates:
+    """Return rates of a machine that does 10 ** 11 operations a second."""
+    flops = tuple(float(facts.resolve(name).flops_before) for name in names)
+    left = tuple((facts.flops - f) * 1e-11 + 1e-6 for f in flops)
+    train = tuple(3 * seconds for seconds in left)
+    return Rates(
+        flops=flops,
+        layouts=(layout,) * len(names),
+        forward=left,
+        train=train,
+        plain_forward=left,
+        plain_train=train,
+        prefix=left[0] / 2,
+        setup=1.0,
+        decode=1e-4,
+        step=1e-4,
+        parameter_step=1e-9,
+        head_parameter=1e-10,
+        stack_step=1e-4,
+        stack_parameter=1e-11,
+        threads=2,
+        engine="made up",
+    )

@@ -1,0 +1,183 @@
+"""Stacked heads equal each head trained alone with torch.optim, and don't depend on their company in a single bit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from frostline.models import build_head
+from frostline.streams import stream_seed
+from frostline.study import Head, Optimizer, Phase, Recipe
+from frostline.training import (
+    HeadsTraining,
+    StackMember,
+    StackSpec,
+    batch_order,
+    build_loss,
+    build_optimizer,
+    build_scheduler,
+    dropout_stream,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+N, D, K, EPOCHS = 75, 37, 5, 3
+CLASSES = list("abcde")
+CPU = torch.device("cpu")
+DRAWN = np.random.Generator(np.random.PCG64(0))
+FEATURES = DRAWN.standard_normal((N, D)).astype(np.float32)
+LABELS = DRAWN.integers(0, K, N)
+
+OPTIMIZERS: list[dict[str, Any]] = [
+    {"name": "sgd", "lr": 1e-1},
+    {"name": "sgd", "lr": 1e-2, "momentum": 0.9},
+    {"name": "sgd", "lr": 1e-2, "momentum": 0.8, "nesterov": True, "weight_decay": 0.01},
+    {"name": "adam", "lr": 1e-3},
+    {"name": "adam", "lr": 1e-1},
+    {"name": "adam", "lr": 1e-2, "weight_decay": 0.1},
+    {"name": "adamw", "lr": 1e-2, "weight_decay": 0.1},
+    {"name": "adamw", "lr": 1e-3},
+]
+SCHEDULES: list[Any] = ["constant", "cosine", "one-cycle", {"name": "step", "step_epochs": 1}]
+PHASES = [
+    Phase.model_validate({"optimizer": optimizer, "schedule": schedule, "epochs": EPOCHS})
+    for optimizer, schedule in zip(OPTIMIZERS, SCHEDULES * 2, strict=True)
+]
+
+
+class MemoryRows:
+    """Rows in memory."""
+
+    n = N
+
+    def batches(
+        self, order: Sequence[NDArray[np.int64]], epoch: int, device: torch.device
+    ) -> Iterator[tuple[tuple[torch.Tensor, ...], torch.Tensor]]:
+        for positions in order:
+            yield (torch.from_numpy(FEATURES[positions]),), torch.from_numpy(LABELS[positions])
+
+
+def spec_of(recipe: Recipe, indices: Sequence[int]) -> StackSpec:
+    head = build_head(recipe.head, D, K, recipe.seed)
+    members = tuple(StackMember(f"{recipe.seed}-{i}", PHASES[i]) for i in indices)
+    return StackSpec(head, recipe, members, MemoryRows(), MemoryRows())
+
+
+def train(specs: Sequence[StackSpec], epochs: int = EPOCHS) -> dict[str, list[tuple[float, bytes]]]:
+    """Return every head's loss and the bits of its logits, by epoch."""
+    numbers: dict[str, list[tuple[float, bytes]]] = {}
+    with HeadsTraining(specs, LABELS, CLASSES, CPU) as training:
+        for epoch in range(epochs):
+            for id_, result in training.run_epoch(epoch, lambda step, n: None).items():
+                numbers.setdefault(id_, []).append((result.train_loss, result.logits.numpy().tobytes()))
+    return numbers
+
+
+def alone(recipe: Recipe, phase: Phase) -> tuple[list[float], torch.Tensor]:
+    """Train one head as anyone would with torch.optim; returns its loss by epoch and its logits [N, K]."""
+    head = build_head(recipe.head, D, K, recipe.seed)
+    loss_function = build_loss(recipe, LABELS, CLASSES)
+    optimizer = build_optimizer(head.named_parameters(), phase.optimizer, lambda name: 0)
+    steps = len(batch_order(recipe.seed, 0, N, recipe.batch_size))
+    scheduler = build_scheduler(optimizer, phase.schedule, steps, phase.epochs)
+    losses = []
+    for epoch in range(phase.epochs):
+        head.train()
+        total = 0.0
+        with dropout_stream(stream_seed("dropout", recipe.seed, epoch), CPU):
+            for positions in batch_order(recipe.seed, epoch, N, recipe.batch_size):
+                x, y = torch.from_numpy(FEATURES[positions]), torch.from_numpy(LABELS[positions])
+                optimizer.zero_grad()
+                loss = loss_function(head(x), y)
+                loss.backward()
+                optimizer.step()
+                if scheduler is not None:
+                    scheduler.step()
+                total += loss.item() * len(positions)
+        losses.append(total / N)
+    head.eval()
+    with torch.no_grad():
+        return losses, head(torch.from_numpy(FEATURES))
+
+
+RECIPES = {
+    "linear": {},
+    "label smoothing": {"label_smoothing": 0.2},
+    "class weights": {"class_weights": {"a": 2.0, "d": 0.5}},
+    "both": {"label_smoothing": 0.1, "class_weights": "balanced"},
+    "one image a batch": {"batch_size": 1},
+    "one batch an epoch": {"batch_size": 100},
+    "hidden": {"head": {"hidden": [33]}},
+    "hidden with dropout": {"head": {"hidden": [33, 6], "dropout": 0.5}, "label_smoothing": 0.1},
+}
+
+
+@pytest.mark.parametrize("settings", RECIPES.values(), ids=RECIPES.keys())
+def test_equals_each_head_trained_alone_with_torch_optim(settings: dict[str, Any]) -> None:
+    recipe = Recipe(**{"batch_size": 16, "seed": 3, **settings})
+    stacked = train([spec_of(recipe, range(len(PHASES)))])
+    for index, phase in enumerate(PHASES):
+        losses, logits = alone(recipe, phase)
+        numbers = stacked[f"3-{index}"]
+        assert [loss for loss, _ in numbers] == pytest.approx(losses, rel=1e-5), phase
+        own = torch.frombuffer(bytearray(numbers[-1][1]), dtype=torch.float32).view(N, K)
+        torch.testing.assert_close(own, logits, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("settings", RECIPES.values(), ids=RECIPES.keys())
+def test_company_changes_no_bit(settings: dict[str, Any]) -> None:
+    recipes = [Recipe(**{"batch_size": 16, "seed": seed, **settings}) for seed in (0, 1)]
+    company = train([spec_of(recipe, range(len(PHASES))) for recipe in recipes])
+    for indices in ([0], [7], [3, 1], [6, 5, 4, 2]):
+        assert train([spec_of(recipes[0], indices)]).items() <= company.items()
+    assert train([spec_of(recipe, range(len(PHASES))) for recipe in reversed(recipes)]) == company
+
+
+def test_dropping_and_restoring_change_no_bit() -> None:
+    recipe = Recipe(batch_size=16, head=Head(hidden=(12,), dropout=0.3))
+    uninterrupted = train([spec_of(recipe, range(8))])
+    with HeadsTraining([spec_of(recipe, range(8))], LABELS, CLASSES, CPU) as training:
+        training.run_epoch(0, lambda step, n: None)
+        checkpoint = {name: tensor.clone() for name, tensor in training.checkpoint().items()}
+    with HeadsTraining([spec_of(recipe, [1, 4, 6])], LABELS, CLASSES, CPU) as training:
+        training.restore(checkpoint)
+        training.run_epoch(1, lambda step, n: None)
+        training.drop(["0-4"])
+        results = training.run_epoch(2, lambda step, n: None)
+    assert results.keys() == {"0-1", "0-6"}
+    for id_, result in results.items():
+        assert (result.train_loss, result.logits.numpy().tobytes()) == uninterrupted[id_][2]
+
+
+def test_a_diverging_head_leaves_the_others_alone() -> None:
+    recipe = Recipe(batch_size=16)
+    wild = StackMember("wild", Phase(optimizer=Optimizer(name="sgd", lr=1e38)))
+    spec = spec_of(recipe, [0, 3])
+    company = StackSpec(spec.head, recipe, (wild, *spec.members), MemoryRows(), MemoryRows())
+    numbers = train([company])
+    assert not np.isfinite(numbers.pop("wild")[-1][0])
+    assert numbers == train([spec])
+
+
+def test_threads_are_given_back() -> None:
+    before = torch.get_num_threads()
+    train([spec_of(Recipe(batch_size=16), [0])], epochs=1)
+    assert torch.get_num_threads() == before
+
+
+def test_what_goes_wrong_in_a_stack_is_raised_and_stops_the_others() -> None:
+    class Broken(MemoryRows):
+        def batches(self, *args: Any) -> Any:
+            raise OSError("no rows")
+
+    spec = spec_of(Recipe(batch_size=16), [0])
+    broken = StackSpec(nn.Linear(D, K), Recipe(seed=9), (StackMember("b", PHASES[0]),), Broken(), MemoryRows())
+    with HeadsTraining([spec, broken], LABELS, CLASSES, CPU) as training, pytest.raises(OSError, match="no rows"):
+        training.run_epoch(0, lambda step, n: None)
