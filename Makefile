@@ -13,7 +13,7 @@ READY := $(ENV)/.ready-$(DIGEST)
 # The checkout's own sources, whichever checkout set the environment up.
 export PYTHONPATH := $(CURDIR)/src
 
-.PHONY: study test test-slow check lint format setup clean
+.PHONY: study test test-slow benchmark check lint format setup clean
 
 study: setup
 	$(BIN)/python -m frostline run starter
@@ -24,6 +24,10 @@ test: setup
 
 test-slow: setup
 	$(BIN)/python -m pytest -m slow
+
+# Some or all of: make benchmark PARTS="frozen sweep"
+benchmark: setup
+	$(BIN)/python -m benchmarks $(PARTS)
 
 lint: setup
 	$(BIN)/ruff check .

@@ -1,0 +1,1 @@
+"""Frostline beside what people use: the same work on the same images, one session, everything counted."""
