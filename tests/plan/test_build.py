@@ -217,6 +217,13 @@ def test_marginal_and_alone_costs_by_hand() -> None:
     )
 
 
+def test_alone_an_arm_for_which_storing_does_not_pay_would_recompute() -> None:
+    company = plan(*(head(1, seed=seed) for seed in range(40)), setup=1000.0)
+    alone = plan(head(1), setup=1000.0)
+    assert company.trajectories[0].mode == "cached" or company.totals.seconds == company.totals.alone_seconds
+    assert company.arms[0].alone_seconds == pytest.approx(alone.totals.seconds)
+
+
 def test_ids_do_not_depend_on_company_or_order() -> None:
     recipes = [head(2), {"train_from": "late", "epochs": 3}, head(4, seed=1)]
     alone = {plan(r).trajectories[0].id for r in recipes}
@@ -243,9 +250,9 @@ def test_measured_seconds_replace_predictions() -> None:
     recipe = Recipe(backbone="net", image_size=32, train_from="head", epochs=2)
     arms, costs = [Arm(name="a", recipe=recipe)], CostModel(facts(), rates())
     made = build_plan("s", arms, COUNTS, 10, lambda r: costs)
-    measured = {made.trajectories[0].id: 10.0, made.passes[0].name: 7.0}
+    measured = {made.trajectories[0].id: 5.0, made.passes[0].name: 7.0}
     again = build_plan("s", arms, COUNTS, 10, lambda r: costs, measured=measured)
-    assert again.arms[0].alone_seconds == pytest.approx(2 * 10 + 7)
+    assert again.arms[0].alone_seconds == pytest.approx(2 * 5 + 7)
 
 
 def test_trained_parameters_count_the_new_head() -> None:

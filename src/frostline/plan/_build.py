@@ -142,7 +142,7 @@ def _plan_arm(
     scales: Mapping[str, float],
 ) -> ArmPlan:
     """Return an arm's path, and what it costs alone, on top of its company, and by the plain loop."""
-    alone = marginal = plain = 0.0
+    alone = marginal = plain = recomputed = 0.0
     notes: list[str] = []
     for node in path:
         choice = choices[node.id]
@@ -152,6 +152,7 @@ def _plan_arm(
         alone += used * grouping.alone[node.id] * scale
         marginal += max(used - others, 0) * grouping.marginal[node.id] * scale
         plain += used * costs.plain_epoch_seconds(works[node.id])
+        recomputed += used * costs.epoch_seconds(works[node.id], costs.facts.cuts[0])
         schedule = arm.recipe.phases[node.phase].schedule
         if not schedule.ignores_horizon:
             notes.append(f"{schedule.name} depends on the horizon: no other number of epochs shares this trajectory")
@@ -166,7 +167,8 @@ def _plan_arm(
     return ArmPlan(
         name=arm.name,
         path=tuple((node.id, node.uses[index]) for node in path),
-        alone_seconds=alone,
+        # Alone, an arm for which storing doesn't pay would recompute.
+        alone_seconds=min(alone, recomputed),
         marginal_seconds=marginal,
         plain_seconds=plain,
         notes=tuple(notes),
