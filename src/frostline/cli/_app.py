@@ -70,6 +70,13 @@ def main() -> None:
     """Run the command line, and exit with 0, 1 for a failure, 2 for wrong usage, or 130 after Ctrl-C."""
     try:
         app()
+    except UnicodeEncodeError as error:
+        typer.echo(f"the output can't be written as {error.encoding}: set PYTHONIOENCODING=utf-8", err=True)
+        sys.exit(1)
+    except OSError as error:
+        # What commands read and write has its own messages; this is the output itself.
+        typer.echo(f"the output can't be written: {error.strerror or error}", err=True)
+        sys.exit(1)
     except KeyboardInterrupt:
         # Ctrl-C outside any command, e.g. while a module is being imported.
         typer.echo("interrupted", err=True)
