@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from frostline.study import Problem
 
 __all__ = [
+    "BudgetError",
     "DataError",
     "DiskFullError",
     "FeatureError",
@@ -39,6 +40,10 @@ class StudyError(FrostlineError, ValueError):
 
 class DataError(FrostlineError, ValueError):
     """Images or labels that can't be used as they are."""
+
+
+class BudgetError(FrostlineError, ValueError):
+    """A budget of disk or memory that is no size, or that what was asked can't keep."""
 
 
 class ModelError(FrostlineError, ValueError):

@@ -115,7 +115,18 @@ def test_elsewhere_than_in_a_terminal_each_arm_and_epoch_is_a_line(
 
 def test_options_reach_the_library(workspace: Path, invoke: Invoke, fake_run: FakeRun, tmp_path: Path) -> None:
     words = ["run", "s.toml", "--set", "data.train=10", "--set", "defaults.seed=[0,1]", "--plain", "--no-resume"]
-    words += ["--workspace", str(tmp_path / "w"), "--device", "cpu", "--engine", "torch", "--cache", "never"]
+    words += [
+        "--workspace",
+        str(tmp_path / "w"),
+        "--device",
+        "cpu",
+        "--engine",
+        "torch",
+        "--cache",
+        "never",
+        "--disk",
+        "10GB",
+    ]
     assert invoke(*words).exit_code == 0
     assert fake_run.given == {
         "study": ("s.toml", ("data.train=10", "defaults.seed=[0,1]")),
@@ -125,6 +136,7 @@ def test_options_reach_the_library(workspace: Path, invoke: Invoke, fake_run: Fa
         "device": "cpu",
         "engine": "torch",
         "cache": "never",
+        "disk": "10GB",
     }
     assert invoke("run", "s.toml").exit_code == 0
     assert fake_run.given == {
@@ -135,6 +147,7 @@ def test_options_reach_the_library(workspace: Path, invoke: Invoke, fake_run: Fa
         "device": "auto",
         "engine": "auto",
         "cache": "auto",
+        "disk": None,
     }
     assert invoke("run", "s.toml", "--resume").exit_code == 0
     assert fake_run.given["resume"] is True
@@ -148,12 +161,24 @@ def test_json_is_all_of_standard_output(workspace: Path, invoke: Invoke, fake_ru
 
 def test_interruption_says_how_to_go_on(workspace: Path, invoke: Invoke, fake_run: FakeRun) -> None:
     fake_run.failure = KeyboardInterrupt()
-    result = invoke("run", "my study.toml", "--set", "data.train=10", "--plain", "--device", "cpu", "--cache", "always")
+    result = invoke(
+        "run",
+        "my study.toml",
+        "--set",
+        "data.train=10",
+        "--plain",
+        "--device",
+        "cpu",
+        "--cache",
+        "always",
+        "--disk",
+        "1 GB",
+    )
     run = frostline.Ledger(workspace).load().run
     assert result.exit_code == 130
     assert result.stderr.splitlines()[-1] == (
         f"interrupted: {run} is kept up to its last finished epoch; to go on: "
-        "frostline run 'my study.toml' --set data.train=10 --plain --device cpu --cache always --resume"
+        "frostline run 'my study.toml' --set data.train=10 --plain --device cpu --cache always --disk '1 GB' --resume"
     )
     assert "Epoch 1/2" in result.stdout
     assert "arms complete" not in result.stdout

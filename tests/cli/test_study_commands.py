@@ -146,8 +146,8 @@ def test_plan(study: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> N
         "notes": [],
     }
 
-    def plan_study(given: frostline.Study, *, cache: str, listener: Listener) -> SimpleNamespace:
-        asked.append((len(given.expand()), cache))
+    def plan_study(given: frostline.Study, *, cache: str, disk: str | None, listener: Listener) -> SimpleNamespace:
+        asked.append((len(given.expand()), cache, disk))
         listener(Notice("measuring resnet18 on this machine, once"))
         return SimpleNamespace(to_json=lambda: planned)
 
@@ -155,5 +155,5 @@ def test_plan(study: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> N
     result = invoke("plan", "study.toml", "--set", "arms[0].epochs=5")
     assert (result.exit_code, result.stderr) == (0, "note: measuring resnet18 on this machine, once\n")
     assert "Predicted: 2.00 s together; 3.00 s each alone; 9.00 s by the plain loop (--plain)." in result.stdout
-    assert json.loads(invoke("plan", "study.toml", "--cache", "never", "--json").stdout) == planned
-    assert asked == [(2, "auto"), (4, "never")]
+    assert json.loads(invoke("plan", "study.toml", "--cache", "never", "--disk", "1GB", "--json").stdout) == planned
+    assert asked == [(2, "auto", None), (4, "never", "1GB")]

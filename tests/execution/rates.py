@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from frostline.plan import Layout
 
 
-def made_up(facts: BackboneFacts, names: list[str], layout: Layout = "contiguous") -> Rates:
+def made_up(facts: BackboneFacts, names: list[str], layout: Layout = "contiguous", setup: float = 1.0) -> Rates:
     """Return rates of a machine that does 10 ** 11 operations a second."""
     flops = tuple(float(facts.resolve(name).flops_before) for name in names)
     left = tuple((facts.flops - f) * 1e-11 + 1e-6 for f in flops)
@@ -24,7 +24,7 @@ def made_up(facts: BackboneFacts, names: list[str], layout: Layout = "contiguous
         plain_forward=left,
         plain_train=train,
         prefix=left[0] / 2,
-        setup=1.0,
+        setup=setup,
         decode=1e-4,
         step=1e-4,
         parameter_step=1e-9,

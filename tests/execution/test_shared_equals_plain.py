@@ -102,9 +102,11 @@ FLOAT16_TOLERANCE = 2e-3
 """Relative, per epoch: float16 rounds an activation by up to 2 ** -11 = 5e-4 of itself."""
 
 
-def compare(recipe: dict[str, Any], engine: str, tolerance: float = LOSS_TOLERANCE) -> None:
+def compare(
+    recipe: dict[str, Any], engine: str, tolerance: float = LOSS_TOLERANCE, disk: int | None = None
+) -> frostline.RunRecord:
     study = small_study(recipe)
-    shared = frostline.run(study, cache="always", engine=engine, resume=False)
+    shared = frostline.run(study, cache="always", engine=engine, resume=False, disk=disk)
     plain = frostline.run(study, plain=True, resume=False)
     for ours, theirs in zip(shared.arms, plain.arms, strict=True):
         assert ours.status == theirs.status == "complete"
@@ -115,6 +117,7 @@ def compare(recipe: dict[str, Any], engine: str, tolerance: float = LOSS_TOLERAN
         same = logits_of(shared, ours).argmax(1) == logits_of(plain, theirs).argmax(1)
         if tolerance == LOSS_TOLERANCE:
             assert np.mean(same) >= 0.999
+    return shared
 
 
 @pytest.mark.parametrize("recipe", TABLE.values(), ids=TABLE.keys())
@@ -132,6 +135,18 @@ def test_shared_equals_plain_by_default(recipe: dict[str, Any]) -> None:
 @pytest.mark.parametrize("row", ["resnet18 head adam", "lite0 head", "lite0 blocks.6", "lite0 blocks.5"])
 def test_float16_activations_stay_close(row: str) -> None:
     compare({**DEFAULT[row], "activations": "float16"}, "openvino", FLOAT16_TOLERANCE)
+
+
+@pytest.mark.channels_last
+@pytest.mark.parametrize("row", ["lite0 head", "lite0 blocks.6"])
+def test_float16_chosen_for_a_budget_stays_close(row: str) -> None:
+    recipe = {**DEFAULT[row], "activations": "auto"}
+    whole = frostline.plan_study(small_study(recipe), cache="always").totals.bytes
+    shared = compare(recipe, "openvino", FLOAT16_TOLERANCE, disk=whole * 3 // 4)
+    assert [t["activations"] for t in shared.plan["trajectories"]] == ["float16"]
+    # Where everything fits, auto is exact.
+    shared = compare(recipe, "openvino", disk=whole * 2)
+    assert [t["activations"] for t in shared.plan["trajectories"]] == ["float32"]
 
 
 @pytest.mark.parametrize("cache", ["always", "never"])

@@ -5,49 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.plan.networks import COUNTS, facts, rates
 
-from frostline.models.facts import BackboneFacts, CutFacts, StageFacts
-from frostline.plan import CostModel, EpochWork, Plan, Rates, build_plan
+from frostline.plan import CostModel, Decided, EpochWork, Plan, build_plan
 from frostline.study import Arm, Recipe
 
-COUNTS = {"train": 1000, "val": 200, "test": 200}
-
-
-def facts(*, cuttable: bool = True) -> BackboneFacts:
-    """Return a network of three stages; the last is half of the work."""
-    names = [("input", 0, 0, 3072), ("early", 100, 10, 40_000), ("late", 500, 100, 8_000), ("head", 1000, 1000, 400)]
-    cuts = tuple(CutFacts(n, (n,), ((b // 4,),), b, f * 10**6, p, n) for n, f, p, b in names)
-    stages = tuple(StageFacts(n, n, 2, 10, 10) for n, *_ in names[1:])
-    return BackboneFacts(
-        "net", 32, stages, cuts, (), "fc", 100, 1010, 1000, 10**9, (0.5,) * 3, (0.5,) * 3, "bilinear", cuttable,
-        None if cuttable else "its layers depend on its input",
-    )  # fmt: skip
-
-
-def rates(**changes: Any) -> Rates:
-    """Return rates at which a whole image takes 10 ms forward and 30 ms to train."""
-    given: dict[str, Any] = {
-        "flops": (0.0, 1e8, 5e8, 1e9),
-        "layouts": ("channels_last", "contiguous", "channels_last", "contiguous"),
-        "forward": (10e-3, 9e-3, 5e-3, 1e-6),
-        "train": (30e-3, 27e-3, 15e-3, 1e-5),
-        "plain_forward": (11e-3, 10e-3, 6e-3, 1e-6),
-        "plain_train": (40e-3, 35e-3, 20e-3, 1e-5),
-        "prefix": 5e-3,
-        "setup": 0.0,
-        "decode": 1e-4,
-        "step": 1e-4,
-        "parameter_step": 0.0,
-        "head_parameter": 0.0,
-        "stack_step": 2e-4,
-        "stack_parameter": 1e-9,
-        "threads": 2,
-        "engine": "openvino",
-    }
-    return Rates(**{**given, **changes})
+if TYPE_CHECKING:
+    from frostline.models.facts import BackboneFacts
 
 
 def plan(*recipes: dict[str, Any], network: BackboneFacts | None = None, **changes: Any) -> Plan:
@@ -236,7 +203,7 @@ def test_a_resumed_plan_keeps_what_was_decided() -> None:
     (first,) = build_plan("s", arms, COUNTS, 10, lambda r: costs).trajectories
     assert first.cut == "head"
     (again,) = build_plan(
-        "s", arms, COUNTS, 10, lambda r: costs, decided={first.id: ("input", "channels_last")}
+        "s", arms, COUNTS, 10, lambda r: costs, decided={first.id: Decided("input", "channels_last")}
     ).trajectories
     assert (again.id, again.mode, again.cut, again.layout) == (first.id, "recomputed", "input", "channels_last")
 

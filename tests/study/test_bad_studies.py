@@ -320,7 +320,7 @@ BAD: dict[str, tuple[str, list[str]]] = {
             'weights; did you mean "balanced"?',
             '8:15: arms[0].frozen_norm = "stord": must be "stored" or "batch"; did you mean "stored"?',
             '9:13: arms[0].tail_norm = "none": must be "batch" or "stored"',
-            '10:15: arms[0].activations = "float64": must be "float32" or "float16"; did you mean "float16"?',
+            '10:15: arms[0].activations = "float64": must be "float32", "float16" or "auto"; did you mean "float16"?',
             '11:8: arms[0].head = "liner": must be "linear" or a table, such as {hidden = [512], dropout = 0.5}',
             '12:9: arms[0].views = "frsh": must be a count of stored views from 1 to 1000, or "fresh"; '
             'did you mean "fresh"?',

@@ -116,7 +116,7 @@ GOOD: dict[str, list[Any]] = {
     "class_weights": ["none", "balanced", {"cat": 1}],
     "frozen_norm": ["stored", "batch"],
     "tail_norm": ["stored", "batch"],
-    "activations": ["float32", "float16"],
+    "activations": ["float32", "float16", "auto"],
     "train_from": ["head", "layer4"],
     "epochs": [1, 2, 3],
     "optimizer": OPTIMIZERS,

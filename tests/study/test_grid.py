@@ -134,6 +134,7 @@ NAMES: list[tuple[dict[str, Any], str]] = [
     ({"frozen_norm": "batch", "tail_norm": "stored"}, "resnet18 head adam-0.001 3ep frozen-batch tail-stored seed0"),
     ({"image_size": 64, "batch_size": 8}, "resnet18 head adam-0.001 3ep 64px batch8 seed0"),
     ({"weights": "a/b.pth", "activations": "float16"}, "resnet18 head adam-0.001 3ep weights=a/b.pth float16 seed0"),
+    ({"activations": "auto"}, "resnet18 head adam-0.001 3ep activations-auto seed0"),
     ({"label_smoothing": 0.1, "class_weights": "balanced"}, "resnet18 head adam-0.001 3ep smooth0.1 balanced seed0"),
     ({"class_weights": {"cat": 2, "dog": 0.5}}, "resnet18 head adam-0.001 3ep classes(cat=2,dog=0.5) seed0"),
     (

@@ -10,6 +10,7 @@ import typer
 __all__ = [
     "CacheOption",
     "CachePolicy",
+    "DiskOption",
     "JsonOption",
     "SetOption",
     "StudyArgument",
@@ -45,6 +46,15 @@ CacheOption = Annotated[
         "--cache",
         help="Where activations are stored: where that is predicted cheaper, wherever it gives the same answer, or "
         "nowhere.",
+    ),
+]
+DiskOption = Annotated[
+    str | None,
+    typer.Option(
+        "--disk",
+        metavar="SIZE",
+        help="The most that this study's stored activations may take together, e.g. 10GB; the rest is recomputed.  "
+        "[default: no limit]",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]

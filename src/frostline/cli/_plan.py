@@ -3,7 +3,15 @@
 import sys
 from typing import TYPE_CHECKING
 
-from frostline.cli._options import CacheOption, CachePolicy, JsonOption, SetOption, StudyArgument, print_json
+from frostline.cli._options import (
+    CacheOption,
+    CachePolicy,
+    DiskOption,
+    JsonOption,
+    SetOption,
+    StudyArgument,
+    print_json,
+)
 
 if TYPE_CHECKING:
     from frostline.execution.events import Event
@@ -15,6 +23,7 @@ def plan(
     study: StudyArgument,
     overrides: SetOption = None,
     cache: CacheOption = CachePolicy.auto,
+    disk: DiskOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Print what a study's arms share, why, and the predicted cost.
@@ -25,7 +34,7 @@ def plan(
     import frostline
 
     asked = frostline.load_study(study, overrides or ())
-    planned = frostline.plan_study(asked, cache=cache.value, listener=_remark).to_json()
+    planned = frostline.plan_study(asked, cache=cache.value, disk=disk, listener=_remark).to_json()
     if as_json:
         print_json(planned)
         return

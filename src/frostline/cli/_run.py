@@ -11,6 +11,7 @@ import typer
 from frostline.cli._options import (
     CacheOption,
     CachePolicy,
+    DiskOption,
     SetOption,
     StudyArgument,
     WorkspaceOption,
@@ -48,6 +49,7 @@ def run(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     engine: Annotated[_Engine, typer.Option(help="What runs the frozen stages.")] = _Engine.auto,
     cache: CacheOption = CachePolicy.auto,
+    disk: DiskOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the finished run as JSON on standard output, and nothing else there.")
     ] = False,
@@ -67,7 +69,7 @@ def run(
     from frostline.cli._listener import make_listener
 
     listener = make_listener(place, lines_to=sys.stderr if as_json else sys.stdout)
-    again = _same_command(study, overrides, plain, workspace, device, engine.value, cache.value, as_json)
+    again = _same_command(study, overrides, plain, workspace, device, engine.value, cache.value, disk, as_json)
     try:
         with listener:
             record = frostline.run(
@@ -78,6 +80,7 @@ def run(
                 device=device,
                 engine=engine.value,
                 cache=cache.value,
+                disk=disk,
                 listener=listener,
             )
     except KeyboardInterrupt as interruption:
@@ -118,6 +121,7 @@ def _same_command(
     device: str,
     engine: str,
     cache: str,
+    disk: str | None,
     as_json: bool,
 ) -> str:
     words = ["frostline", "run", study]
@@ -128,5 +132,6 @@ def _same_command(
     words += ["--device", device] if device != "auto" else []
     words += ["--engine", engine] if engine != "auto" else []
     words += ["--cache", cache] if cache != "auto" else []
+    words += ["--disk", disk] if disk is not None else []
     words += ["--json"] if as_json else []
     return shlex.join(words)

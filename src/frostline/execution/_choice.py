@@ -78,7 +78,7 @@ def _test(context: Context, arm: Arm, stored: set[str]) -> tuple[float, float]:
         rows: Rows = ImageRows(context.dataset, context.dataset.test, preprocessing, recipe=None)
         model = chain.model
     else:
-        planned = _test_pass(context, arm.recipe, last.cut)
+        planned = _test_pass(context, arm.recipe, last)
         if planned.name not in stored:
             make_pass(context, planned)
             stored.add(planned.name)
@@ -96,14 +96,14 @@ def _last_trajectory(context: Context, arm: Arm) -> TrajectoryPlan | None:
     return next(planned for planned in context.plan.trajectories if planned.id == path[-1][0])
 
 
-def _test_pass(context: Context, recipe: Recipe, cut: str) -> PassPlan:
-    """Return the pass that takes the test images to a cut, through a prefix that the run has compiled already."""
+def _test_pass(context: Context, recipe: Recipe, last: TrajectoryPlan) -> PassPlan:
+    """Return the pass that takes the test images to a trajectory's cut, through a prefix that was compiled already."""
     planned = next(
         p
         for p in context.plan.passes
         if (p.backbone, p.weights, p.image_size, p.activations)
-        == (recipe.backbone, recipe.weights, recipe.image_size, recipe.activations)
-        and cut in p.cuts
+        == (recipe.backbone, recipe.weights, recipe.image_size, last.activations)
+        and last.cut in p.cuts
         and "val" in p.splits  # not the augmented pass of some seed
     )
     n = len(context.dataset.test)

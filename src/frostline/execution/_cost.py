@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from frostline.plan import Decided
+
 if TYPE_CHECKING:
     from frostline.execution._context import Context
 
@@ -30,7 +32,7 @@ def describe_cost(context: Context, seconds: float) -> dict[str, Any]:
         t.id: [row.seconds for row in context.ledger.epochs(context.run, t.id)] for t in context.plan.trajectories
     }
     measured = {**passes, **{id_: sum(rows) / len(rows) for id_, rows in epochs.items() if rows}}
-    decided = {t.id: (t.cut, t.layout) for t in context.plan.trajectories}
+    decided = {t.id: Decided(t.cut, t.layout, t.activations) for t in context.plan.trajectories}
     again = context.prepared.plan(decided=decided, measured=measured)
     return {
         "seconds": seconds,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from frostline.execution._context import Context
     from frostline.features import Features
     from frostline.models import Backbone
-    from frostline.plan import PassPlan
+    from frostline.plan import Activations, PassPlan
     from frostline.study import Recipe
 
 __all__ = ["make_pass", "open_features"]
@@ -69,7 +69,9 @@ def make_pass(context: Context, planned: PassPlan) -> None:
     context.emit(PassFinished(planned.name, planned.n_images, n_bytes, seconds, reused))
 
 
-def open_features(context: Context, recipe: Recipe, cut: str, split_name: str) -> list[Features]:
+def open_features(
+    context: Context, recipe: Recipe, cut: str, activations: Activations, split_name: str
+) -> list[Features]:
     """Return the stored features of a split, one for each view in order.
 
     Raises:
@@ -81,7 +83,7 @@ def open_features(context: Context, recipe: Recipe, cut: str, split_name: str) -
     views = _views(recipe.augmentation if split_name == "train" else "none", recipe.seed, n_views)
     opened = []
     for view in views:
-        spec = _spec(context, backbone, split, view, recipe.backbone, cut, recipe.activations)
+        spec = _spec(context, backbone, split, view, recipe.backbone, cut, activations)
         features = context.store.open(spec)
         if features is None:
             raise FeatureError(
@@ -99,7 +101,7 @@ def _spec(
     view: View | None,
     name: str,
     cut: str,
-    activations: Literal["float32", "float16"],
+    activations: Activations,
 ) -> FeatureSpec:
     return FeatureSpec(
         images=split.fingerprint,

@@ -11,7 +11,7 @@ from frostline.execution._calibration import known_rates, measure_rates
 from frostline.execution._checks import check_classes, check_networks, raise_problems
 from frostline.execution.events import Notice
 from frostline.models.facts import backbone_facts
-from frostline.plan import CachePolicy, CostModel, build_plan
+from frostline.plan import NO_BUDGETS, CachePolicy, CostModel, build_plan, read_budgets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from frostline.data import Dataset
     from frostline.execution.events import Listener
     from frostline.models.facts import BackboneFacts
-    from frostline.plan import Layout, Plan
+    from frostline.plan import Budgets, Decided, Plan
     from frostline.study import Arm, Recipe, Study
 
 __all__ = ["Prepared", "check_cache_policy", "plan_study", "prepare"]
@@ -42,12 +42,21 @@ class Prepared:
     def plan(
         self,
         cache: CachePolicy = "auto",
-        decided: Mapping[str, tuple[str, Layout]] | None = None,
+        decided: Mapping[str, Decided] | None = None,
         measured: Mapping[str, float] | None = None,
+        budgets: Budgets = NO_BUDGETS,
     ) -> Plan:
         """Return the plan; see build_plan for what an earlier plan decided and what a run measured."""
         return build_plan(
-            self.study.name, self.arms, self.counts, len(self.dataset.classes), self.costs_of, cache, decided, measured
+            self.study.name,
+            self.arms,
+            self.counts,
+            len(self.dataset.classes),
+            self.costs_of,
+            cache,
+            decided,
+            measured,
+            budgets,
         )
 
     def costs_of(self, recipe: Recipe) -> CostModel:
@@ -87,20 +96,30 @@ def prepare(study: Study, listener: Listener | None = None) -> Prepared:
     return Prepared(study, arms, dataset, costs)
 
 
-def plan_study(study: Study, *, cache: CachePolicy = "auto", listener: Listener | None = None) -> Plan:
+def plan_study(
+    study: Study,
+    *,
+    cache: CachePolicy = "auto",
+    disk: int | str | None = None,
+    listener: Listener | None = None,
+) -> Plan:
     """Return what a study would share, train and cost; measures this machine first where it hasn't been.
 
     Args:
         study: what is asked.
         cache: ``auto`` stores activations where that is predicted cheaper, ``always`` wherever it gives the same
             answer, ``never`` nowhere.
+        disk: the most that the study's stored activations may take together, in bytes or as text such as ``10GB``;
+            what doesn't fit is recomputed.
         listener: told when the machine is measured.
 
     Raises:
+        BudgetError: a budget is no size, or can't be kept.
         StudyError, DataError, ModelError: the study asks for what isn't there.
     """
     check_cache_policy(cache)
-    return prepare(study, listener).plan(cache)
+    budgets = read_budgets(disk)
+    return prepare(study, listener).plan(cache, budgets=budgets)
 
 
 def check_cache_policy(cache: str) -> None:

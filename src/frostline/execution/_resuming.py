@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from frostline.errors import LedgerError
 from frostline.execution.events import Listener, Notice
+from frostline.plan import Decided
 
 if TYPE_CHECKING:
     import torch
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from frostline.execution._networks import Networks
     from frostline.execution._prepare import Prepared
     from frostline.ledger import Ledger
-    from frostline.plan import Layout
     from frostline.study import Study
 
 __all__ = ["decided_by", "describe_basis", "take_up"]
@@ -59,6 +59,7 @@ def take_up(
     return None
 
 
-def decided_by(ledger: Ledger, run_id: str) -> dict[str, tuple[str, Layout]]:
-    """Return cut and layout of each trajectory as the interrupted run planned it: the same plan gives the same bits."""
-    return {t["id"]: (t["cut"], t["layout"]) for t in ledger.load(run_id).plan["trajectories"]}
+def decided_by(ledger: Ledger, run_id: str) -> dict[str, Decided]:
+    """Return what the interrupted run planned for each trajectory: the same plan gives the same bits."""
+    planned = ledger.load(run_id).plan["trajectories"]
+    return {t["id"]: Decided(t["cut"], t["layout"], t.get("activations")) for t in planned}

@@ -75,6 +75,6 @@ def rows_of(context: Context, planned: TrajectoryPlan, recipe: Recipe, split_nam
     """Return a split's rows as they enter a trajectory: stored activations at its cut, or images."""
     split = context.dataset.split(split_name)
     if planned.mode == "cached":
-        return StoredRows(open_features(context, recipe, planned.cut, split_name), split.labels)
+        return StoredRows(open_features(context, recipe, planned.cut, planned.activations, split_name), split.labels)
     augmented = recipe if split_name == "train" else None
     return ImageRows(context.dataset, split, context.networks.of(recipe).preprocessing, augmented)

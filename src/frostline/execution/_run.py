@@ -26,6 +26,7 @@ from frostline.execution.events import Event, Listener, Notice, RunFinished, Run
 from frostline.features import FeatureStore
 from frostline.ledger import ArmEntry, Ledger, RunRecord, Segment
 from frostline.places import workspace_directory
+from frostline.plan import read_budgets
 
 if TYPE_CHECKING:
     from frostline.plan import CachePolicy, Plan
@@ -43,6 +44,7 @@ def run(
     device: str = "auto",
     engine: str = "auto",
     cache: CachePolicy = "auto",
+    disk: int | str | None = None,
     listener: Listener | None = None,
 ) -> RunRecord:
     """Run a study and return what the ledger has of it.
@@ -58,6 +60,8 @@ def run(
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         engine: of feature passes: ``auto``, ``openvino`` or ``torch``.
         cache: whether activations are stored: ``auto`` where that is predicted cheaper, ``always``, ``never``.
+        disk: the most that the study's stored activations may take together, in bytes or as text such as ``10GB``;
+            what doesn't fit is recomputed. An interrupted run keeps to what it had chosen.
         listener: told each event as it happens.
 
     Raises:
@@ -66,6 +70,7 @@ def run(
     """
     emit: Listener = listener or _ignore
     check_cache_policy(cache)
+    budgets = read_budgets(None if plain else disk)  # the plain loop stores nothing
     chosen_device = choose_device(device)
     chosen_engine = choose_engine(engine, chosen_device)
     raise_problems(check_networks(study))
@@ -84,7 +89,7 @@ def run(
             raise LedgerError(
                 f'nothing to resume: no interrupted run of "{study.name}" ({mode}) in {place}; run it without --resume'
             )
-        plan = prepared.plan(cache, None if taken_up is None else decided_by(ledger, taken_up))
+        plan = prepared.plan(cache, None if taken_up is None else decided_by(ledger, taken_up), budgets=budgets)
         run_id = taken_up or _start(ledger, prepared, plan, mode, basis, provenance)
         context = Context(
             prepared=prepared,

@@ -1,14 +1,29 @@
 """Recipes to shared work: passes, trajectories and what they cost; pure data, no torch."""
 
+from frostline.plan._budgets import NO_BUDGETS, Budgets, read_budgets
 from frostline.plan._build import build_plan
 from frostline.plan._costs import CostModel, EpochWork, Layout, Rates
 from frostline.plan._groups import stack_key
-from frostline.plan._plan import ArmPlan, CachePolicy, GroupPlan, PassPlan, Plan, Totals, TrajectoryPlan
+from frostline.plan._plan import (
+    Activations,
+    ArmPlan,
+    CachePolicy,
+    Decided,
+    GroupPlan,
+    PassPlan,
+    Plan,
+    Totals,
+    TrajectoryPlan,
+)
 
 __all__ = [
+    "NO_BUDGETS",
+    "Activations",
     "ArmPlan",
+    "Budgets",
     "CachePolicy",
     "CostModel",
+    "Decided",
     "EpochWork",
     "GroupPlan",
     "Layout",
@@ -18,5 +33,6 @@ __all__ = [
     "Totals",
     "TrajectoryPlan",
     "build_plan",
+    "read_budgets",
     "stack_key",
 ]

@@ -5,17 +5,20 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from frostline.plan._budgets import NO_BUDGETS
 from frostline.plan._choices import Choice, choose_modes
 from frostline.plan._costs import EpochWork
 from frostline.plan._groups import Grouping, group_nodes
-from frostline.plan._passes import Need, gather_needs, plan_passes
+from frostline.plan._passes import Need, gather_needs, plan_passes, test_bytes
 from frostline.plan._plan import ArmPlan, CachePolicy, Plan, Totals, TrajectoryPlan
 from frostline.plan._trajectories import Node, grow_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from frostline.plan._costs import CostModel, Layout
+    from frostline.plan._budgets import Budgets
+    from frostline.plan._costs import CostModel
+    from frostline.plan._plan import Decided
     from frostline.study import Arm, Head, Recipe
 
 __all__ = ["build_plan"]
@@ -28,8 +31,9 @@ def build_plan(
     n_classes: int,
     costs_of: Callable[[Recipe], CostModel],
     cache: CachePolicy = "auto",
-    decided: Mapping[str, tuple[str, Layout]] | None = None,
+    decided: Mapping[str, Decided] | None = None,
     measured: Mapping[str, float] | None = None,
+    budgets: Budgets = NO_BUDGETS,
 ) -> Plan:
     """Return the plan of a study.
 
@@ -40,22 +44,26 @@ def build_plan(
         n_classes: K, for the size of the new heads.
         costs_of: the facts and rates of a recipe's backbone at its image size.
         cache: whether activations are stored.
-        decided: cut and layout of each trajectory where an earlier plan chose them; a resumed run keeps to them.
+        decided: what an earlier plan chose for each trajectory; a resumed run keeps to it, whatever the budget.
         measured: seconds that a run measured, of an epoch by trajectory and of a whole pass by name; they take the
             place of predictions in what the arms cost.
+        budgets: what disk and memory there is for it.
 
     Raises:
+        BudgetError: ``cache`` is ``always``, and what that stores is more than the disk budget.
         ModelError: a ``train_from`` that the backbone doesn't have.
     """
     nodes = grow_tree(arms, lambda recipe: costs_of(recipe).facts)
     works = {node.id: _work(node, arms[node.arm].recipe, counts, n_classes, costs_of) for node in nodes}
-    choices = choose_modes(nodes, arms, works, counts, costs_of, cache, decided or {})
+    choices = choose_modes(nodes, arms, works, counts, costs_of, cache, decided or {}, budgets.disk)
     grouping = group_nodes(nodes, arms, works, choices, costs_of)
     trajectories = tuple(
         _plan_trajectory(node, choices[node.id], works[node.id], grouping.share[node.id], arms, costs_of)
         for node in nodes
     )
-    cached = [(t.cut, node.uses) for t, node in zip(trajectories, nodes, strict=True) if t.mode == "cached"]
+    cached = [
+        (t.cut, t.activations, node.uses) for t, node in zip(trajectories, nodes, strict=True) if t.mode == "cached"
+    ]
     needs = gather_needs(cached, arms, counts, costs_of)
     passes = plan_passes(needs)
     paths: list[list[Node]] = [[] for _ in arms]
@@ -74,7 +82,7 @@ def build_plan(
         seconds=sum(t.seconds for t in trajectories) + sum(p.seconds for p in passes),
         alone_seconds=sum(a.alone_seconds for a in arm_plans),
         plain_seconds=sum(a.plain_seconds for a in arm_plans),
-        bytes=sum(p.bytes for p in passes),
+        bytes=sum(p.bytes for p in passes) + test_bytes(needs, counts["test"]),
         trained_epochs=sum(t.epochs for t in trajectories),
         asked_epochs=sum(arm.recipe.total_epochs for arm in arms),
     )
@@ -111,6 +119,7 @@ def _plan_trajectory(
         train_from=recipe.phases[node.phase].train_from,
         cut=choice.cut.name,
         mode=choice.mode,
+        activations=choice.activations,
         layout=choice.layout,
         why=choice.why,
         parent=None if node.parent is None else node.parent.id,

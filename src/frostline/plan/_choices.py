@@ -6,14 +6,19 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from frostline.plan._passes import gather_needs, source_of
+from frostline.errors import BudgetError
+from frostline.plan._disk import fit, rows_of
+from frostline.plan._passes import source_of
+from frostline.plan._weighing import Group
+from frostline.quantities import format_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from frostline.models.facts import BackboneFacts, CutFacts
     from frostline.plan._costs import CostModel, EpochWork, Layout
-    from frostline.plan._plan import CachePolicy, Mode
+    from frostline.plan._disk import Place, Rows
+    from frostline.plan._plan import Activations, CachePolicy, Decided, Mode
     from frostline.plan._trajectories import Node
     from frostline.study import Arm, Recipe
 
@@ -22,12 +27,13 @@ __all__ = ["Choice", "choose_modes"]
 
 @dataclass(frozen=True)
 class Choice:
-    """Where a trajectory's stored rows enter, and why."""
+    """Where a trajectory's stored rows enter, how they are kept, and why."""
 
     mode: Mode
     cut: CutFacts
     layout: Layout
     why: str
+    activations: Activations = "float32"
 
 
 def choose_modes(
@@ -37,37 +43,92 @@ def choose_modes(
     counts: Mapping[str, int],
     costs_of: Callable[[Recipe], CostModel],
     cache: CachePolicy,
-    decided: Mapping[str, tuple[str, Layout]],
+    decided: Mapping[str, Decided],
+    disk: int | None = None,
 ) -> dict[str, Choice]:
-    """Return the choice of each trajectory by its id."""
+    """Return the choice of each trajectory by its id; BudgetError where everything is to be stored and doesn't fit."""
     choices: dict[str, Choice] = {}
     groups: dict[object, list[Node]] = defaultdict(list)
+    taken = []
     for node in nodes:
         recipe = arms[node.arm].recipe
         settled = _settle(node, recipe, costs_of(recipe), cache, decided.get(node.id))
-        if settled is not None:
-            choices[node.id] = settled
-        else:
-            groups[source_of(recipe, "train")].append(node)
-    for group in groups.values():
-        choices |= _weigh(group, arms, works, counts, costs_of)
+        if settled is None:
+            kind = "float32" if recipe.activations == "auto" and disk is None else recipe.activations
+            groups[source_of(recipe, "train", "float32"), kind].append(node)
+            continue
+        choices[node.id] = settled
+        if settled.mode == "cached":
+            taken.append(rows_of(recipe, settled.cut, settled.activations, counts))
+    weighed = [Group(group, arms, works, counts, costs_of) for group in groups.values()]
+    shelved = (_store_all if cache == "always" else _store_what_pays)(weighed, counts, disk, taken)
+    for group, places in zip(weighed, shelved, strict=True):
+        stored = [cut for cut, place in places.items() if place.refused is None]
+        for node in group.nodes:
+            costs, cut = costs_of(arms[node.arm].recipe), node.deepest.name
+            layout = costs.layout(node.train_from)
+            if cut not in stored:
+                why = str(places[cut].refused) if cut in places else group.why_not(cut)
+                choices[node.id] = Choice("recomputed", costs.facts.cuts[0], layout, why)
+                continue
+            why = "as asked" if cache == "always" else group.why(cut, stored)
+            if places[cut].halved and disk is not None:
+                why += f"; in float16, as float32 is more than the disk budget of {format_bytes(disk)}"
+            choices[node.id] = Choice("cached", node.deepest, layout, why, places[cut].activations)
     return choices
 
 
-def _settle(
-    node: Node, recipe: Recipe, costs: CostModel, cache: CachePolicy, decided: tuple[str, Layout] | None
-) -> Choice | None:
-    """Return what a rule, an earlier plan or the user decides; None leaves it to the cost."""
+def _store_all(
+    groups: Sequence[Group], counts: Mapping[str, int], disk: int | None, taken: Sequence[Mapping[Rows, int]]
+) -> list[dict[str, Place]]:
+    """Return where every cut of every group is stored; BudgetError where they don't fit."""
+    candidates = [group.candidate(cut) for group in groups for cut in group.wanted]
+    places, total = fit(candidates, counts, disk, taken)
+    if disk is not None and any(place.refused for place in places):
+        exact = any(candidate.recipe.activations == "float32" for candidate in candidates)
+        halve = ', halve what is stored (activations = "float16", or "auto")' if exact else ""
+        raise BudgetError(
+            f'cache "always" would store {format_bytes(total)} of activations, more than the disk budget of '
+            f"{format_bytes(disk)}: allow more (--disk){halve}, or let what doesn't fit be recomputed (--cache auto)"
+        )
+    return _by_group(groups, places)
+
+
+def _store_what_pays(
+    groups: Sequence[Group], counts: Mapping[str, int], disk: int | None, taken: Sequence[Mapping[Rows, int]]
+) -> list[dict[str, Place]]:
+    """Return where the cuts that save time are stored, as far as they fit, and why the others of them don't."""
+    for group in groups:
+        group.give_up_losses(group.wanted)
+    while True:
+        places, _ = fit([group.candidate(cut) for group in groups for cut in group.wanted], counts, disk, taken)
+        shelved = _by_group(groups, places)
+        # What doesn't fit may leave a pass behind for which the rest doesn't pay, and the room that the rest takes.
+        lost = [
+            group.give_up_losses([cut for cut, place in own.items() if place.refused is None])
+            for group, own in zip(groups, shelved, strict=True)
+        ]
+        if not any(lost):
+            return shelved
+
+
+def _by_group(groups: Sequence[Group], places: Sequence[Place]) -> list[dict[str, Place]]:
+    """Sort the places of every group's wanted cuts, in order, by group and cut."""
+    rest = iter(places)
+    return [{cut: next(rest) for cut in group.wanted} for group in groups]
+
+
+def _settle(node: Node, recipe: Recipe, costs: CostModel, cache: CachePolicy, decided: Decided | None) -> Choice | None:
+    """Return what a rule, an earlier plan or the user decides; None leaves it to the cost and the budget."""
     image = costs.facts.cuts[0]
-    layout = costs.layout(node.train_from) if decided is None else decided[1]
+    layout = costs.layout(node.train_from) if decided is None else decided.layout
     forced = _why_not_cached(node, recipe, costs.facts)
     if forced is not None:
         return Choice("recomputed" if costs.facts.cuttable else "uncut", image, layout, forced)
     if decided is not None:
-        cut = costs.facts.resolve(decided[0])
-        return Choice("recomputed" if cut == image else "cached", cut, layout, "as planned when the run began")
-    if cache == "always":
-        return Choice("cached", node.deepest, layout, "as asked")
+        cut = costs.facts.resolve(decided.cut)
+        kind = decided.activations or ("float16" if recipe.activations == "float16" else "float32")
+        return Choice("recomputed" if cut == image else "cached", cut, layout, "as planned when the run began", kind)
     if cache == "never":
         return Choice("recomputed", image, layout, "as asked")
     return None
@@ -84,46 +145,3 @@ def _why_not_cached(node: Node, recipe: Recipe, facts: BackboneFacts) -> str | N
     if recipe.augmentation != "none" and recipe.views == "fresh":
         return "augmentation is fresh in each epoch"
     return None
-
-
-def _weigh(
-    group: Sequence[Node],
-    arms: Sequence[Arm],
-    works: Mapping[str, EpochWork],
-    counts: Mapping[str, int],
-    costs_of: Callable[[Recipe], CostModel],
-) -> dict[str, Choice]:
-    """Choose for trajectories whose rows would come out of one pass: a cut is stored where that saves time.
-
-    Cuts are given up one by one, that with the largest loss first, as long as one loses.
-    """
-    needs = gather_needs([(node.deepest.name, node.uses) for node in group], arms, counts, costs_of)
-    savings: dict[str, float] = defaultdict(float)
-    for node in group:
-        costs = costs_of(arms[node.arm].recipe)
-        recomputed = costs.epoch_seconds(works[node.id], costs.facts.cuts[0])
-        savings[node.deepest.name] += node.epochs * (recomputed - costs.epoch_seconds(works[node.id], node.deepest))
-
-    def price(cuts: Collection[str]) -> float:
-        return sum(need.seconds([cut for cut in need.users if cut in cuts]) for need in needs)
-
-    kept = sorted(savings)
-    while kept:
-        gains = {cut: savings[cut] - (price(kept) - price([c for c in kept if c != cut])) for cut in kept}
-        worst = min(kept, key=gains.__getitem__)
-        if gains[worst] >= 0:
-            break
-        kept.remove(worst)
-    if sum(savings[cut] for cut in kept) < price(kept):
-        kept = []
-    choices = {}
-    for node in group:
-        cut, costs = node.deepest.name, costs_of(arms[node.arm].recipe)
-        layout = costs.layout(node.train_from)
-        if cut in kept:
-            why = f"stored activations save {savings[cut]:.3g} s of training; the pass takes {price(kept):.3g} s"
-            choices[node.id] = Choice("cached", node.deepest, layout, why)
-        else:
-            why = f"recomputing is cheaper: storing would save {savings[cut]:.3g} s and take {price([cut]):.3g} s"
-            choices[node.id] = Choice("recomputed", costs.facts.cuts[0], layout, why)
-    return choices

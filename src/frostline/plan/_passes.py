@@ -10,19 +10,21 @@ from frostline.plan._plan import PassPlan
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from frostline.models.facts import CutFacts
     from frostline.plan._costs import CostModel
+    from frostline.plan._plan import Activations
     from frostline.study import Arm, Recipe
 
-__all__ = ["Need", "gather_needs", "plan_passes", "source_of"]
+__all__ = ["Need", "Source", "gather_needs", "plan_passes", "source_of", "stored_bytes", "test_bytes"]
 
 
-class _Source(NamedTuple):
+class Source(NamedTuple):
     """What goes through which prefix: passes with equal sources are one."""
 
     backbone: str
     weights: str
     image_size: int
-    activations: Literal["float32", "float16"]
+    activations: Activations
     split: str
     augmentation: Literal["none", "flip", "crop-flip"]
     views: int
@@ -33,7 +35,7 @@ class _Source(NamedTuple):
 class Need:
     """The rows of one source at some cuts, with the arms (by index) that use each cut."""
 
-    source: _Source
+    source: Source
     n_images: int
     costs: CostModel
     users: dict[str, set[int]] = field(default_factory=dict)
@@ -56,8 +58,8 @@ class Need:
 
     def bytes(self, cuts: Iterable[str]) -> int:
         """Return the bytes that the rows at these cuts take on disk."""
-        share = 2 if self.source.activations == "float16" else 1
-        return sum(self.n_images * (self.costs.facts.resolve(cut).row_bytes // share) for cut in cuts)
+        facts = self.costs.facts
+        return sum(stored_bytes(self.n_images, facts.resolve(cut), self.source.activations) for cut in cuts)
 
     def seconds(self, cuts: Iterable[str]) -> float:
         """Return the seconds of one run of the prefix that stores all of these cuts; none without a cut.
@@ -81,37 +83,49 @@ class Need:
 
 
 def gather_needs(
-    cached: Sequence[tuple[str, Iterable[int]]],
+    cached: Sequence[tuple[str, Activations, Iterable[int]]],
     arms: Sequence[Arm],
     counts: Mapping[str, int],
     costs_of: Callable[[Recipe], CostModel],
 ) -> list[Need]:
-    """Return what must be stored for cached trajectories, each given as its cut and the indices of its arms."""
-    needs: dict[_Source, Need] = {}
-    for cut, indices in cached:
+    """Return what must be stored for cached trajectories, given as cut, kind of numbers and the indices of arms."""
+    needs: dict[Source, Need] = {}
+    for cut, activations, indices in cached:
         for index in indices:
             recipe = arms[index].recipe
             for split in ("train", "val"):
-                source = source_of(recipe, split)
+                source = source_of(recipe, split, activations)
                 n_images = counts[split] * source.views
                 need = needs.setdefault(source, Need(source, n_images, costs_of(recipe)))
                 need.users.setdefault(cut, set()).add(index)
     return list(needs.values())
 
 
-def source_of(recipe: Recipe, split: str) -> _Source:
-    """Return which images of a split go through which prefix for a recipe."""
+def source_of(recipe: Recipe, split: str, activations: Activations) -> Source:
+    """Return which images of a split go through which prefix for a recipe, and how the results are kept."""
     augmented = split == "train" and recipe.augmentation != "none"
     views = recipe.views if augmented and isinstance(recipe.views, int) else 1
-    return _Source(
+    return Source(
         backbone=recipe.backbone,
         weights=recipe.weights,
         image_size=recipe.image_size,
-        activations=recipe.activations,
+        activations=activations,
         split=split,
         augmentation=recipe.augmentation if augmented else "none",
         views=views,
         view_seed=recipe.seed if augmented else None,
+    )
+
+
+def stored_bytes(n_images: int, cut: CutFacts, activations: Activations) -> int:
+    """Return the bytes that the rows of some images take at a cut."""
+    return n_images * (cut.row_bytes // (2 if activations == "float16" else 1))
+
+
+def test_bytes(needs: Sequence[Need], n_test: int) -> int:
+    """Return the most that the test images of the chosen arm take: they go the way of the validation images."""
+    return max(
+        (replace(need, n_images=n_test).bytes(need.cuts) for need in needs if need.source.split == "val"), default=0
     )
 
 

@@ -4,18 +4,43 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from frostline.plan._costs import Layout
 
-__all__ = ["ArmPlan", "CachePolicy", "GroupPlan", "Mode", "PassPlan", "Plan", "Totals", "TrajectoryPlan"]
+__all__ = [
+    "Activations",
+    "ArmPlan",
+    "CachePolicy",
+    "Decided",
+    "GroupPlan",
+    "Mode",
+    "PassPlan",
+    "Plan",
+    "Totals",
+    "TrajectoryPlan",
+]
+
+Activations = Literal["float32", "float16"]
+"""How the numbers of stored activations are kept."""
 
 Mode = Literal["cached", "recomputed", "uncut"]
 """Where a trajectory's inputs come from: stored activations, or images through the frozen stages or a whole network."""
 
 CachePolicy = Literal["auto", "always", "never"]
 """Whether activations are stored: where that is predicted cheaper, wherever it gives the same answer, or nowhere."""
+
+
+class Decided(NamedTuple):
+    """What an earlier plan chose for a trajectory, and a resumed run keeps to.
+
+    ``activations`` is None where that plan was made before there was a choice: they are then as the recipe says.
+    """
+
+    cut: str
+    layout: Layout
+    activations: Activations | None = None
 
 
 @dataclass(frozen=True)
@@ -30,7 +55,7 @@ class PassPlan:
     backbone: str
     weights: str
     image_size: int
-    activations: Literal["float32", "float16"]
+    activations: Activations
     augmentation: Literal["none", "flip", "crop-flip"]
     views: int
     view_seed: int | None
@@ -50,7 +75,8 @@ class PassPlan:
 class TrajectoryPlan:
     """One training run that serves one or more arms.
 
-    ``cut`` is where stored rows enter (``input``: images); modules between it and ``train_from`` run frozen.
+    ``cut`` is where stored rows enter (``input``: images), kept as ``activations``; modules between it and
+    ``train_from`` run frozen.
     ``layout`` is how maps lie in memory.
     ``parent`` is the trajectory it goes on from, after ``parent_epochs`` of it; ``first_epoch`` counts the epochs that
     came before over all phases. ``keep_epochs`` are the epochs after which an arm ends or a child begins.
@@ -63,6 +89,7 @@ class TrajectoryPlan:
     train_from: str
     cut: str
     mode: Mode
+    activations: Activations
     layout: Layout
     why: str
     parent: str | None
@@ -100,7 +127,11 @@ class ArmPlan:
 
 @dataclass(frozen=True)
 class Totals:
-    """Sums over the study: as planned, each arm alone, and every arm by the plain loop."""
+    """Sums over the study: as planned, each arm alone, and every arm by the plain loop.
+
+    ``bytes`` counts the test images too, which are stored for the arm that is chosen; which one isn't known yet, so it
+    is the most that this may take.
+    """
 
     seconds: float
     alone_seconds: float

@@ -41,7 +41,7 @@ def name_parts(recipe: Recipe) -> dict[str, str]:
         "class_weights": _class_weights(recipe),
         "frozen_norm": f"frozen-{recipe.frozen_norm}",
         "tail_norm": f"tail-{recipe.tail_norm}",
-        "activations": recipe.activations,
+        "activations": "activations-auto" if recipe.activations == "auto" else recipe.activations,
     }
     plain = Recipe()
     for key in Recipe.model_fields.keys() & parts.keys() - {"backbone"}:

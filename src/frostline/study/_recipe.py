@@ -150,7 +150,7 @@ class Recipe(Settings):
     class_weights: ClassWeights = "none"
     frozen_norm: Literal["stored", "batch"] = "stored"
     tail_norm: Literal["batch", "stored"] = "batch"
-    activations: Literal["float32", "float16"] = "float32"
+    activations: Literal["float32", "float16", "auto"] = "float32"
 
     # Written out so that type checkers allow the short keys, which are no fields.
     def __init__(self, /, **settings: Any) -> None:

@@ -1,0 +1,83 @@
+"""What storing saves and costs trajectories whose rows would come out of one pass, cut by cut."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from frostline.plan._disk import Candidate
+from frostline.plan._passes import gather_needs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from frostline.plan._costs import CostModel, EpochWork
+    from frostline.plan._plan import Activations
+    from frostline.plan._trajectories import Node
+    from frostline.study import Arm, Recipe
+
+__all__ = ["Group"]
+
+
+class Group:
+    """Trajectories that take the same images through the same prefix, to one or more cuts.
+
+    ``wanted`` are the cuts whose rows are to be stored, all of them to begin with.
+    """
+
+    def __init__(
+        self,
+        nodes: Sequence[Node],
+        arms: Sequence[Arm],
+        works: Mapping[str, EpochWork],
+        counts: Mapping[str, int],
+        costs_of: Callable[[Recipe], CostModel],
+    ) -> None:
+        self.nodes = nodes
+        self.recipe = arms[nodes[0].arm].recipe
+        kind: Activations = "float16" if self.recipe.activations == "float16" else "float32"
+        self._needs = gather_needs([(node.deepest.name, kind, node.uses) for node in nodes], arms, counts, costs_of)
+        self._by_cut: dict[str, list[Node]] = defaultdict(list)
+        self._savings: dict[str, float] = defaultdict(float)
+        for node in nodes:
+            costs, cut = costs_of(arms[node.arm].recipe), node.deepest
+            recomputed = costs.epoch_seconds(works[node.id], costs.facts.cuts[0])
+            self._by_cut[cut.name].append(node)
+            self._savings[cut.name] += node.epochs * (recomputed - costs.epoch_seconds(works[node.id], cut))
+        self.wanted = sorted(self._by_cut)
+
+    def candidate(self, cut: str) -> Candidate:
+        """Return the rows at a cut, for the budget."""
+        nodes = self._by_cut[cut]
+        return Candidate(self.recipe, nodes[0].deepest, self._savings[cut])
+
+    def give_up_losses(self, cuts: Collection[str]) -> bool:
+        """Want no more those of some cuts that don't save what storing them costs; return whether there are any.
+
+        They are given up one by one, that with the largest loss first, as long as one loses.
+        """
+        kept = sorted(cuts)
+        while kept:
+            gains = {c: self._savings[c] - (self._price(kept) - self._price([k for k in kept if k != c])) for c in kept}
+            worst = min(kept, key=gains.__getitem__)
+            if gains[worst] >= 0:
+                break
+            kept.remove(worst)
+        if sum(self._savings[cut] for cut in kept) < self._price(kept):
+            kept = []
+        lost = set(cuts) - set(kept)
+        self.wanted = [cut for cut in self.wanted if cut not in lost]
+        return bool(lost)
+
+    def why(self, cut: str, stored: Collection[str]) -> str:
+        """Return why a cut is stored, among those that are."""
+        saved, cost = self._savings[cut], self._price(stored)
+        return f"stored activations save {saved:.3g} s of training; the pass takes {cost:.3g} s"
+
+    def why_not(self, cut: str) -> str:
+        """Return why a cut isn't wanted."""
+        saved, cost = self._savings[cut], self._price([cut])
+        return f"recomputing is cheaper: storing would save {saved:.3g} s and take {cost:.3g} s"
+
+    def _price(self, cuts: Collection[str]) -> float:
+        return sum(need.seconds([cut for cut in need.users if cut in cuts]) for need in self._needs)
