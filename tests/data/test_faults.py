@@ -194,6 +194,24 @@ def test_skipped_items_are_a_warning_too(make_files: Make, ask: Ask) -> None:
     assert warning.endswith(" is empty (0 bytes); and 3 more")
 
 
+def test_a_class_folder_whose_name_is_no_text(make_files: Make, ask: Ask) -> None:
+    root = make_files(GOOD)
+    os.rename(os.fsencode(root / "cat"), os.fsencode(root) + b"/caf\xe9")  # noqa: PTH104
+    with pytest.raises(DataError, match='name of class folder "caf\ufffd" is not UTF-8 text, so'):
+        load_dataset(ask("folder", root, on_bad_image="skip"))
+
+
+def test_an_image_whose_name_is_no_text(make_files: Make, ask: Ask, encode: Encode) -> None:
+    root = make_files(GOOD)
+    for name, content in ((b"good\xe9.png", encode(70)), (b"bad\xe9.png", b"")):
+        Path(os.fsdecode(os.fsencode(root) + b"/cat/" + name)).write_bytes(content)
+    dataset = load_dataset(ask("folder", root, on_bad_image="skip"))
+    assert [skipped.item for skipped in dataset.skipped] == ["cat/bad\ufffd.png"]
+    names = [dataset.name(split, position) for split in dataset.splits for position in range(len(split))]
+    assert "cat/good\ufffd.png" in names
+    json.dumps(dataset.to_json(), ensure_ascii=False).encode()
+
+
 def test_a_link_that_leads_back_up_is_not_followed_for_ever(make_files: Make, ask: Ask) -> None:
     root = make_files(GOOD)
     (root / "cat" / "again").symlink_to(root / "cat")

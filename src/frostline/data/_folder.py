@@ -31,7 +31,11 @@ class _Listing:
     class_names: set[str] = field(default_factory=set)
 
     def fault(self, path: Path, reason: str) -> None:
-        self.faults.append(Skipped(path.relative_to(self.root).as_posix(), reason))
+        self.faults.append(Skipped(self.name(path), reason))
+
+    def name(self, path: Path) -> str:
+        """Return a file's name as it can be printed and stored: what isn't UTF-8 in it becomes a question mark."""
+        return os.fsencode(path.relative_to(self.root).as_posix()).decode("utf-8", "replace")
 
 
 def open_folder(path: str) -> Source:
@@ -77,7 +81,7 @@ def _source(listing: _Listing) -> Source:
         classes=classes,
         labels=labels,
         parts={"train": np.empty(0, dtype=np.int64), **parts},
-        name=lambda image: paths[image].relative_to(listing.root).as_posix(),
+        name=lambda image: listing.name(paths[image]),
         open=lambda _: read,
         faults=tuple(listing.faults),
     )
@@ -111,6 +115,11 @@ def _list_classes(entries: list[Path], split: str, listing: _Listing) -> None:
         if not entry.is_dir():
             listing.fault(entry, "lies outside the class folders")
             continue
+        if not _is_text(entry.name):
+            raise DataError(
+                f'data.path = "{listing.root}": the name of class folder "{listing.name(entry)}" is not UTF-8 text, '
+                "so no report could name the class: rename the folder"
+            )
         listing.class_names.add(entry.name)
         for folder, folders, names in os.walk(entry, followlinks=True, onerror=_stop):
             # a link that leads back up would be followed for ever
@@ -133,6 +142,11 @@ def _list_file(path: Path, class_name: str, split: str, listing: _Listing) -> No
 def _stop(error: OSError) -> None:
     """Raise what os.walk would pass over in silence: a folder that can't be listed."""
     raise error
+
+
+def _is_text(name: str) -> bool:
+    """Tell whether a file's name is UTF-8; Python holds other bytes as surrogates, which can't be written."""
+    return not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def _ignored(name: str) -> bool:
