@@ -35,7 +35,9 @@ def recipe(**settings: Any) -> dict[str, Any]:
     return {**made, "phases": [{key: made[key] for key in ("train_from", "epochs", "optimizer")}]}
 
 
-def write_run(workspace: Path, *, status: str = "complete", name: str = "exercise", n_seeds: int = 1) -> str:
+def write_run(
+    workspace: Path, *, status: str = "complete", name: str = "exercise", n_seeds: int = 1, **data: Any
+) -> str:
     """Write a run of frozen and unfrozen arms of 2, 3 and 5 epochs; an interrupted one lacks the unfrozen."""
     starts = (("head", FROZEN), ("layer4", UNFROZEN))
     with Ledger(workspace) as ledger:
@@ -49,9 +51,9 @@ def write_run(workspace: Path, *, status: str = "complete", name: str = "exercis
             for epochs in (2, 3, 5)
             for seed in range(n_seeds)
         ]
-        data = {"source": "digits"}
+        described = {"source": "digits", **data}
         run = ledger.start_run(
-            name, "digest", "shared", {"name": name}, data, {"passes": [], "trajectories": []}, {}, arms
+            name, "digest", "shared", {"name": name}, described, {"passes": [], "trajectories": []}, {}, arms
         )
         for start, losses in starts if status == "complete" else starts[:1]:
             for seed in range(n_seeds):

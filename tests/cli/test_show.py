@@ -53,6 +53,14 @@ def test_arms(workspace: Path, invoke: Invoke) -> None:
     assert "waiting (0/5)" in output
 
 
+def test_what_was_left_out_is_counted_in_every_report(workspace: Path, invoke: Invoke) -> None:
+    run = write_run(workspace, n_skipped=2)
+    note = f"2 items of the data were left out as unusable; `frostline show {run} --json` names them"
+    for words in ([], ["--pivot", "epochs,train_from"]):
+        assert note in invoke("show", *words).stdout.splitlines()
+    assert json.loads(invoke("show", "--pivot", "epochs,train_from", "--json").stdout)["n_skipped"] == 2
+
+
 def test_json_twins(workspace: Path, invoke: Invoke) -> None:
     run = write_run(workspace)
     record = json.loads(invoke("show", "--json").stdout)

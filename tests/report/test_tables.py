@@ -14,6 +14,7 @@ from frostline.quantities import format_bytes, format_count
 from frostline.report import (
     arm_lines,
     arms_table,
+    data_notes,
     draw,
     format_fraction,
     format_loss,
@@ -108,6 +109,20 @@ def test_arms_that_are_not_complete_say_so(make_arm: MakeArm, make_record: MakeR
     table = arms_table(record)
     assert [row[-1] for row in table.rows] == ["complete", "running (1/3)", "waiting (0/2)"]
     assert table.rows[2][1:4] == ("", "", "")
+
+
+@pytest.mark.parametrize(
+    ("n_skipped", "counted", "them"),
+    [(1, "1 item of the data was", "it"), (3, "3 items of the data were", "them")],
+)
+def test_what_was_left_out_is_counted(
+    make_arm: MakeArm, make_record: MakeRecord, n_skipped: int, counted: str, them: str
+) -> None:
+    note = f"{counted} left out as unusable; `frostline show 20261124-034216-exercise --json` names {them}"
+    record = make_record(make_arm([0.5]), data={"source": "folder", "n_skipped": n_skipped})
+    assert note in arms_table(record).notes
+    assert data_notes(record) == (note,)
+    assert data_notes(make_record(make_arm([0.5]), data={"source": "folder", "n_skipped": 0})) == ()
 
 
 LONG = "timm:tf_efficientnet_lite0 blocks.5 sgd-0.001-m0.9-wd0.0005 5ep cosine 128px flip-4 seed0"

@@ -74,6 +74,8 @@ def _draw(record: "RunRecord", keys: tuple[str, str] | None, value: Any) -> None
     else:
         for each in report.pivot(record, *keys, measure=value):
             report.draw(report.pivot_table(each), console)
+        for note in report.data_notes(record):
+            typer.echo(note)
 
 
 def _export(record: "RunRecord", csv: Path | None, parquet: Path | None) -> None:
@@ -93,6 +95,7 @@ def _pivot_json(record: "RunRecord", row_key: str, column_key: str, value: Any) 
     return {
         "run": record.run,
         "value": value,
+        "n_skipped": record.data.get("n_skipped", 0),
         "tables": [each.to_json() for each in report.pivot(record, row_key, column_key, measure=value)],
     }
 

@@ -111,7 +111,7 @@ def plan_study(
             answer, ``never`` nowhere.
         disk: the most that the study's stored activations may take together, in bytes or as text such as ``10GB``;
             what doesn't fit is recomputed.
-        listener: told when the machine is measured.
+        listener: told when the machine is measured, and what there is to know about the images.
 
     Raises:
         BudgetError: a budget is no size, or can't be kept.
@@ -119,7 +119,11 @@ def plan_study(
     """
     check_cache_policy(cache)
     budgets = read_budgets(disk)
-    return prepare(study, listener).plan(cache, budgets=budgets)
+    prepared = prepare(study, listener)
+    if listener is not None:
+        for warning in prepared.dataset.warnings:
+            listener(Notice(warning))
+    return prepared.plan(cache, budgets=budgets)
 
 
 def check_cache_policy(cache: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from frostline.report._arms import ArmLine, arm_lines, arms_table
+from frostline.report._arms import ArmLine, arm_lines, arms_table, data_notes
 from frostline.report._draw import draw, make_console
 from frostline.report._export import to_arrow, to_pandas, write_csv, write_parquet
 from frostline.report._numbers import format_fraction, format_loss, format_seconds
@@ -20,6 +20,7 @@ __all__ = [
     "Table",
     "arm_lines",
     "arms_table",
+    "data_notes",
     "draw",
     "format_fraction",
     "format_loss",

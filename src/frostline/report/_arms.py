@@ -12,7 +12,7 @@ from frostline.report._table import Table
 if TYPE_CHECKING:
     from frostline.ledger import RunRecord
 
-__all__ = ["ArmLine", "arm_lines", "arms_table"]
+__all__ = ["ArmLine", "arm_lines", "arms_table", "data_notes"]
 
 
 class ArmLine(NamedTuple):
@@ -84,8 +84,18 @@ def arms_table(record: RunRecord) -> Table:
         columns=tuple(columns),
         rows=tuple(rows),
         left=frozenset({*columns[:4], "status"}),
-        notes=(*sorted(messages), *_chosen(record), *_cost(record)),
+        notes=(*sorted(messages), *data_notes(record), *_chosen(record), *_cost(record)),
     )
+
+
+def data_notes(record: RunRecord) -> tuple[str, ...]:
+    """Return what every report of a run says about its images: how much of the data was left out, if any was."""
+    n = record.data.get("n_skipped", 0)
+    if not n:
+        return ()
+    was, them = ("was", "it") if n == 1 else ("were", "them")
+    what = format_number_of(n, "item")
+    return (f"{what} of the data {was} left out as unusable; `frostline show {record.run} --json` names {them}",)
 
 
 def _chosen(record: RunRecord) -> list[str]:
