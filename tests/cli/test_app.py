@@ -125,3 +125,12 @@ def test_a_closed_pipe_is_no_traceback(spawn: Spawn, workspace: Path) -> None:
     assert result.stdout == "{\n"
     assert "Traceback" not in result.stderr
     assert time.monotonic() - started < 60
+
+
+@pytest.mark.parametrize("command", ["runs", "show", "doctor"])
+def test_a_place_that_no_system_can_have_is_named(spawn: Spawn, command: str) -> None:
+    result = spawn(command, "--workspace", "x" * 300)
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: ")
+    assert "x" * 300 in result.stderr
+    assert result.stderr.endswith(": File name too long\n")

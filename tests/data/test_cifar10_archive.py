@@ -332,7 +332,7 @@ def test_damaged_files_are_named_when_nothing_may_be_downloaded(
         load_dataset(ask(tmp_path, download=False))
 
 
-@pytest.mark.parametrize("number", ["ENOSPC", "EACCES"])
+@pytest.mark.parametrize("number", ["ENOSPC", "EDQUOT", "EACCES", "EROFS", "EPERM"])
 def test_no_room_or_no_permission(number: str, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any, **__: Any) -> Any:
         code = getattr(errno, number)

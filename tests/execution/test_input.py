@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from PIL import Image
 from tests.execution.studies import LITE0, RESNET, small_study
 
 import frostline
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
         ({**LITE0, "train_from": "layer4"}, 'train_from "layer4" is no place in timm:tf_efficientnet_lite0'),
         ({**RESNET, "train_from": "layer5"}, 'train_from "layer5" is no place in resnet18; did you mean "layer'),
         ({**RESNET, "weights": "nowhere.pth"}, 'weights: no file "nowhere.pth": give a .safetensors or .pth file'),
+        ({**RESNET, "weights": "defualt"}, '"default" or "none"; did you mean "default"?'),
+        ({**RESNET, "weights": "README.md"}, '"README.md" is of another kind: give a .safetensors or .pth file'),
+        ({**RESNET, "weights": "x" * 300}, "can't be read (File name too long): give a .safetensors or .pth file"),
         ({**RESNET, "class_weights": {"foour": 2.0}}, "class_weights.foour: no such class"),
     ],
 )
@@ -34,6 +38,28 @@ def test_what_is_not_there_is_said_before_the_run(recipe: dict[str, Any], messag
         frostline.run(study)
     assert message in str(raised.value)
     assert f'arm "{study.expand()[0].name}": ' in str(raised.value)
+
+
+def test_weights_may_be_in_the_home_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    study = small_study({"train_from": "head"}, **{**RESNET, "weights": "~/w.pth"})
+    assert len(frostline.check_networks(study)) == 1
+    (tmp_path / "w.pth").write_bytes(b"")
+    assert frostline.check_networks(study) == []
+
+
+def test_a_plan_says_what_is_the_matter_with_the_images(tmp_path: Path) -> None:
+    digits = frostline.load_dataset(small_study({}).data)
+    for position, label in enumerate(digits.train.labels.tolist()):
+        (tmp_path / str(label)).mkdir(exist_ok=True)
+        Image.fromarray(digits.pixels("train", position)).save(tmp_path / str(label) / f"{position}.png")
+    (tmp_path / "0" / "torn.png").write_bytes(b"")
+    data = {"source": "folder", "path": str(tmp_path), "on_bad_image": "skip"}
+    study = frostline.Study(data=data, arms=[{**RESNET, "train_from": "head"}])
+    events: list[Event] = []
+    frostline.plan_study(study, listener=events.append)
+    said = [event.text for event in events if isinstance(event, Notice)]
+    assert any(text.startswith("1 item left out: 0/torn.png is empty") for text in said)
 
 
 def test_every_problem_is_reported_at_once() -> None:

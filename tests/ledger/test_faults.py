@@ -232,7 +232,7 @@ def test_a_folder_where_the_file_should_be(workspace: Path) -> None:
 
 def test_a_file_where_the_workspace_should_be(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("x")
-    with pytest.raises(DiskFullError, match=r"can't write the ledger .*File exists"):
+    with pytest.raises(DiskFullError, match=r"can't write the ledger .*File exists\): a file is in the way: choose"):
         Ledger(tmp_path / "runs")
 
 

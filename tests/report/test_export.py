@@ -67,8 +67,19 @@ def test_files_hold_the_same_table(exercise: RunRecord, tmp_path: Path) -> None:
 @pytest.mark.parametrize("write", [write_csv, write_parquet])
 def test_a_place_that_cannot_be_written(exercise: RunRecord, tmp_path: Path, write: object) -> None:
     assert callable(write)
-    with pytest.raises(DiskFullError, match=r"can't write .*absent.*t\.out.* give another place"):
+    with pytest.raises(
+        DiskFullError, match=r'can\'t write ".*absent.t\.out" \(No such file or directory\): give another place'
+    ):
         write(exercise, tmp_path / "absent" / "t.out")
+
+
+@pytest.mark.parametrize("write", [write_csv, write_parquet])
+def test_a_folder_is_no_file(exercise: RunRecord, tmp_path: Path, write: object) -> None:
+    assert callable(write)
+    for place in (tmp_path, type(tmp_path)(), type(tmp_path)("..")):
+        with pytest.raises(DiskFullError, match=r"can't write .*\(it is a folder\): give the name of a file"):
+            write(exercise, place)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_pandas(exercise: RunRecord) -> None:

@@ -94,12 +94,7 @@ def _fetched(dataset: Any, root: Path, download: bool) -> Any:
             train = _at_hand(dataset, root)  # another process may have fetched it meanwhile
             return train if train is not None else _download(dataset, root)
     except OSError as error:
-        if isinstance(error, DiskFullError) or error.errno not in (
-            errno.ENOSPC,
-            errno.EACCES,
-            errno.EROFS,
-            errno.EPERM,
-        ):
+        if isinstance(error, DiskFullError) or error.errno not in NO_ROOM:
             raise
         raise DiskFullError(
             f"{root}: can't hold CIFAR-10, which needs 350 MB ({error.strerror}); make room or set data.path to "

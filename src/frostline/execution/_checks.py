@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from frostline.errors import ModelError, StudyError, closest
+from frostline.models import WEIGHTS_SUFFIXES
 from frostline.models.facts import backbone_facts
 from frostline.study import Problem
 
@@ -46,9 +47,21 @@ def raise_problems(problems: Sequence[Problem]) -> None:
         raise StudyError("\n".join(str(problem) for problem in problems), problems)
 
 
+def _weights_problems(given: str) -> Iterator[str]:
+    path = Path(given).expanduser()
+    remedy = 'give a .safetensors or .pth file, "default" or "none"'
+    try:
+        if not path.is_file():
+            yield f'no file "{given}": {remedy}{closest(given, ("default", "none"))}'
+        elif path.suffix not in WEIGHTS_SUFFIXES:
+            yield f'"{given}" is of another kind: {remedy}'
+    except OSError as error:
+        yield f'"{given}" can\'t be read ({error.strerror}): {remedy}'
+
+
 def _problems(recipe: Recipe) -> Iterator[tuple[str, str]]:
-    if recipe.weights not in ("default", "none") and not Path(recipe.weights).is_file():
-        yield "weights", f'no file "{recipe.weights}": give a .safetensors or .pth file, "default" or "none"'
+    if recipe.weights not in ("default", "none"):
+        yield from (("weights", problem) for problem in _weights_problems(recipe.weights))
     try:
         facts = backbone_facts(recipe.backbone, recipe.image_size, recipe.weights)
     except ModelError as error:

@@ -182,9 +182,9 @@ def explain_write_failure(error: OSError, path: Path, what: str) -> DiskFullErro
             "(`frostline cache prune` frees stored activations), then run the same command again with --resume"
         )
     reason = error.strerror or str(error)
+    remedy = "a file is in the way:" if error.errno in {errno.EEXIST, errno.ENOTDIR} else "make it writable, or"
     return DiskFullError(
-        f"can't write {what} {path} ({reason}): make it writable, or choose another place with --workspace "
-        "or FROSTLINE_WORKSPACE"
+        f"can't write {what} {path} ({reason}): {remedy} choose another place with --workspace or FROSTLINE_WORKSPACE"
     )
 
 

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from frostline.models._freezing import freeze, frozen_digest
     from frostline.models._head import build_head
     from frostline.models._names import check_backbone, known_backbones
-    from frostline.models._weights_at_hand import describe_weights
+    from frostline.models._weights_at_hand import WEIGHTS_SUFFIXES, describe_weights
     from frostline.models.facts import BackboneFacts, CutFacts, StageFacts, backbone_facts
 
 _WHERE = {
+    "WEIGHTS_SUFFIXES": "_weights_at_hand",
     "describe_weights": "_weights_at_hand",
     "Backbone": "_backbone",
     "Chain": "_chain",
@@ -35,6 +36,7 @@ _WHERE = {
 }
 
 __all__ = [
+    "WEIGHTS_SUFFIXES",
     "Backbone",
     "BackboneFacts",
     "Chain",

@@ -12,7 +12,7 @@ from frostline.errors import WeightsError, closest
 from frostline.models._classifier import find_classifier
 from frostline.models._downloads import build_pretrained
 from frostline.models._names import TIMM
-from frostline.models._weights_at_hand import LITE0, lite0_file
+from frostline.models._weights_at_hand import LITE0, WEIGHTS_SUFFIXES, lite0_file
 
 if TYPE_CHECKING:
     from torch import nn
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from frostline.models._sources import Source
 
 __all__ = ["digest_tensors", "load_network", "read_tensors"]
-
-_SUFFIXES = (".safetensors", ".pth")
 
 
 def load_network(source: Source, weights: str) -> tuple[nn.Module, str]:
@@ -63,8 +61,10 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     Raises:
         WeightsError: the file is absent, of another kind, damaged, or holds other things than named tensors.
     """
-    if path.suffix not in _SUFFIXES:
-        raise WeightsError(f'weights "{path}": must be "default", "none", or a file ending in {" or ".join(_SUFFIXES)}')
+    if path.suffix not in WEIGHTS_SUFFIXES:
+        raise WeightsError(
+            f'weights "{path}": must be "default", "none", or a file ending in {" or ".join(WEIGHTS_SUFFIXES)}'
+        )
     if not path.is_file():
         raise WeightsError(f'weights "{path}": there is no such file')
     try:

