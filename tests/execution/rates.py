@@ -11,8 +11,14 @@ if TYPE_CHECKING:
     from frostline.plan import Layout
 
 
-def made_up(facts: BackboneFacts, names: list[str], layout: Layout = "contiguous", setup: float = 1.0) -> Rates:
-    """Return rates of a machine that does 10 ** 11 operations a second."""
+def made_up(
+    facts: BackboneFacts,
+    names: list[str],
+    layout: Layout = "contiguous",
+    setup: float = 1.0,
+    slowdown: float = 2.0,
+) -> Rates:
+    """Return rates of a machine that does 10 ** 11 operations a second; ``slowdown`` is that of two processes."""
     flops = tuple(float(facts.resolve(name).flops_before) for name in names)
     left = tuple((facts.flops - f) * 1e-11 + 1e-6 for f in flops)
     train = tuple(3 * seconds for seconds in left)
@@ -32,5 +38,7 @@ def made_up(facts: BackboneFacts, names: list[str], layout: Layout = "contiguous
         stack_step=1e-4,
         stack_parameter=1e-11,
         threads=2,
+        lanes=(2,),
+        slowdowns=((slowdown,) * len(names),),
         engine="made up",
     )

@@ -39,6 +39,8 @@ def rates(**changes: Any) -> Rates:
         "stack_step": 2e-4,
         "stack_parameter": 1e-9,
         "threads": 2,
+        "lanes": (2,),
+        "slowdowns": ((2.0, 2.0, 2.0, 2.0),),
         "engine": "openvino",
     }
     return Rates(**{**given, **changes})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from frostline.data._dataset import Dataset, Skipped, Split
 from frostline.data._decoding import BadImageError, decode_image
+from frostline.data._detached import detach
 from frostline.data._iterating import iterate_images
 from frostline.data._loading import load_dataset
 from frostline.data._preprocessing import Preprocessing, load_images, normalise, preprocess_image
@@ -18,6 +19,7 @@ __all__ = [
     "View",
     "augment_image",
     "decode_image",
+    "detach",
     "iterate_images",
     "load_dataset",
     "load_images",

@@ -79,6 +79,7 @@ def _measure(facts: BackboneFacts, names: Sequence[str]) -> Rates:
     import torch
 
     from frostline.data import normalise
+    from frostline.execution._lanes import lane_numbers
     from frostline.features import engine_seconds
     from frostline.models import build_chain, load_backbone
     from frostline.study import Head
@@ -101,9 +102,18 @@ def _measure(facts: BackboneFacts, names: Sequence[str]) -> Rates:
     else:
         engine, setup, prefix = "torch", 0.0, forward[0]
     stack_step, stack_parameter = _stack_seconds(facts)
+    lanes = lane_numbers(torch.get_num_threads())
+    layouts: tuple[Layout, ...] = tuple("channels_last" if last else "contiguous" for last in faster)
+    slowdowns = tuple(
+        tuple(
+            _slowdown(chain, facts, name, layout, min(both), n)
+            for name, layout, both in zip(names, layouts, zip(train, train_last, strict=True), strict=True)
+        )
+        for n in lanes
+    )
     return Rates(
         flops=tuple(float(facts.resolve(name).flops_before) for name in names),
-        layouts=tuple("channels_last" if last else "contiguous" for last in faster),
+        layouts=layouts,
         forward=tuple(b if last else a for a, b, last in zip(forward, forward_last, faster, strict=True)),
         train=tuple(map(min, train, train_last)),
         plain_forward=forward,
@@ -117,6 +127,8 @@ def _measure(facts: BackboneFacts, names: Sequence[str]) -> Rates:
         stack_step=stack_step,
         stack_parameter=stack_parameter,
         threads=torch.get_num_threads(),
+        lanes=lanes,
+        slowdowns=slowdowns,
         engine=engine,
     )
 
@@ -152,6 +164,21 @@ def _tail_seconds(chain: Chain, facts: BackboneFacts, cut: str, layout: Layout) 
     forward = _fastest(evaluate)
     tail.train()
     return forward / n, _fastest(train) / n
+
+
+def _slowdown(chain: Chain, facts: BackboneFacts, cut: str, layout: Layout, alone: float, n_lanes: int) -> float:
+    """Return how many times longer training a tail takes in each of several processes than alone.
+
+    Both ends aren't measured: what starts from images takes longest to measure, and heads are stacked. No gain is
+    expected of them.
+    """
+    from frostline.execution._lanes import lane_seconds
+    from frostline.training import apply_layout
+
+    if cut in ("input", "head") or not facts.cuttable:
+        return float(n_lanes)
+    apply_layout(chain.model, layout)
+    return lane_seconds(chain.tail(cut), facts.resolve(cut).shapes, layout, _batch_size(facts), n_lanes) / alone
 
 
 def _decode_seconds(facts: BackboneFacts) -> float:

@@ -61,5 +61,6 @@ def take_up(
 
 def decided_by(ledger: Ledger, run_id: str) -> dict[str, Decided]:
     """Return what the interrupted run planned for each trajectory: the same plan gives the same bits."""
-    planned = ledger.load(run_id).plan["trajectories"]
-    return {t["id"]: Decided(t["cut"], t["layout"], t.get("activations")) for t in planned}
+    plan = ledger.load(run_id).plan
+    workers = plan.get("workers", 1)
+    return {t["id"]: Decided(t["cut"], t["layout"], t.get("activations"), workers) for t in plan["trajectories"]}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from frostline.execution._plain import plain_trajectory, run_plain
 from frostline.execution._prepare import Prepared, check_cache_policy, prepare
 from frostline.execution._resuming import decided_by, describe_basis, take_up
 from frostline.execution._trajectories import run_trajectory
+from frostline.execution._workers import Workers
 from frostline.execution.events import Event, Listener, Notice, RunFinished, RunStarted
 from frostline.features import FeatureStore
 from frostline.ledger import ArmEntry, Ledger, RunRecord, Segment
@@ -29,6 +30,8 @@ from frostline.places import workspace_directory
 from frostline.plan import read_budgets
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from frostline.plan import CachePolicy, Plan
     from frostline.study import Study
 
@@ -125,15 +128,29 @@ def _carry_out(context: Context) -> None:
         for arm in context.prepared.arms:
             run_plain(context, arm)
     else:
-        for planned in context.plan.passes:
-            make_pass(context, planned)
-        by_id = {trajectory.id: trajectory for trajectory in context.plan.trajectories}
-        for group in context.plan.groups:
-            if group.stacked:
-                run_heads(context, group)
+        with _workers(context) as workers:
+            for planned in context.plan.passes:
+                make_pass(context, planned)
+            # Heads go on from nothing but the pretrained network, so everything else can follow them.
+            for group in context.plan.groups:
+                if group.stacked:
+                    run_heads(context, group)
+            single = {group.id for group in context.plan.groups if not group.stacked}
+            trajectories = [planned for planned in context.plan.trajectories if planned.id in single]
+            if workers is not None:
+                workers.run(trajectories)
             else:
-                run_trajectory(context, by_id[group.id])
+                for trajectory in trajectories:
+                    run_trajectory(context, trajectory)
     judge(context, choose_arms(context.ledger.load(context.run).arms))
+
+
+def _workers(context: Context) -> AbstractContextManager[Workers | None]:
+    """Return the processes that the plan has trajectories trained in, or nothing for the run's own."""
+    plan = context.plan
+    if plan.workers == 1 or context.device.type != "cpu":
+        return nullcontext()
+    return Workers(context, plan.workers, plan.threads)
 
 
 def _start(

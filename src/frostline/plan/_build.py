@@ -11,6 +11,7 @@ from frostline.plan._costs import EpochWork
 from frostline.plan._groups import Grouping, group_nodes
 from frostline.plan._passes import Need, gather_needs, plan_passes, test_bytes
 from frostline.plan._plan import ArmPlan, CachePolicy, Plan, Totals, TrajectoryPlan
+from frostline.plan._side_by_side import lay_side_by_side
 from frostline.plan._trajectories import Node, grow_tree
 
 if TYPE_CHECKING:
@@ -53,10 +54,12 @@ def build_plan(
         BudgetError: ``cache`` is ``always``, and what that stores is more than the disk budget.
         ModelError: a ``train_from`` that the backbone doesn't have.
     """
+    decided = decided or {}
     nodes = grow_tree(arms, lambda recipe: costs_of(recipe).facts)
     works = {node.id: _work(node, arms[node.arm].recipe, counts, n_classes, costs_of) for node in nodes}
-    choices = choose_modes(nodes, arms, works, counts, costs_of, cache, decided or {}, budgets.disk)
+    choices = choose_modes(nodes, arms, works, counts, costs_of, cache, decided, budgets.disk)
     grouping = group_nodes(nodes, arms, works, choices, costs_of)
+    side = lay_side_by_side(grouping, nodes, arms, costs_of, decided)
     trajectories = tuple(
         _plan_trajectory(node, choices[node.id], works[node.id], grouping.share[node.id], arms, costs_of)
         for node in nodes
@@ -79,7 +82,7 @@ def build_plan(
         for i, arm in enumerate(arms)
     )
     totals = Totals(
-        seconds=sum(t.seconds for t in trajectories) + sum(p.seconds for p in passes),
+        seconds=sum(p.seconds for p in passes) + sum(g.seconds for g in grouping.groups if g.stacked) + side.seconds,
         alone_seconds=sum(a.alone_seconds for a in arm_plans),
         plain_seconds=sum(a.plain_seconds for a in arm_plans),
         bytes=sum(p.bytes for p in passes) + test_bytes(needs, counts["test"]),
@@ -87,7 +90,9 @@ def build_plan(
         asked_epochs=sum(arm.recipe.total_epochs for arm in arms),
     )
     notes = [f"{t.id}: {t.why}" for t in trajectories if t.mode != "cached"]
-    return Plan(study, passes, trajectories, tuple(grouping.groups), arm_plans, totals, tuple(notes))
+    threads = max(1, min(costs_of(arm.recipe).rates.threads for arm in arms) // side.workers)
+    groups = tuple(grouping.groups)
+    return Plan(study, passes, trajectories, groups, arm_plans, totals, side.workers, threads, tuple(notes))
 
 
 def _work(

@@ -33,7 +33,8 @@ class Rates:
     ``setup`` to compile; ``step`` is the cost of an optimizer step, ``parameter_step`` that of each trained parameter
     in it, and ``head_parameter`` that of each of the head's parameters in training on an image. ``stack_step`` is a
     step of a stack of heads, with ``stack_parameter`` for each parameter and image on top, of one stack on each of
-    ``threads``.
+    ``threads``. ``lanes`` are numbers of processes side by side, which share the threads, and ``slowdowns[i]`` how many
+    times longer than alone training from each cut takes in each of ``lanes[i]``.
     """
 
     flops: tuple[float, ...]
@@ -51,6 +52,8 @@ class Rates:
     stack_step: float
     stack_parameter: float
     threads: int
+    lanes: tuple[int, ...]
+    slowdowns: tuple[tuple[float, ...], ...]
     engine: str
 
     def to_json(self) -> dict[str, Any]:
@@ -60,8 +63,7 @@ class Rates:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Rates:
         """Rebuild rates from what to_json returned."""
-        given: dict[str, Any] = {k: tuple(value) if isinstance(value, list) else value for k, value in data.items()}
-        return cls(**given)
+        return cls(**{key: _frozen(value) for key, value in data.items()})
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,10 @@ class CostModel:
         """Return the memory layout in which training from a cut was measured faster."""
         return self.rates.layouts[max(bisect_right(self.rates.flops, train_from.flops_before) - 1, 0)]
 
+    def slowdown(self, train_from: CutFacts, n_workers: int) -> float:
+        """Return how many times longer training from a cut takes in one of several processes than alone."""
+        return self._at(self.rates.slowdowns[self.rates.lanes.index(n_workers)], train_from)
+
     def trained_parameters(self, epoch: EpochWork) -> int:
         """Return how many parameters an epoch trains, the new head's among them."""
         return self.facts.parameters_without_head - epoch.train_from.parameters_before + epoch.head_parameters
@@ -132,3 +138,8 @@ class CostModel:
             return seconds[i]
         share = min(max((cut.flops_before - flops[i]) / (flops[j] - flops[i]), 0.0), 1.0)
         return seconds[i] + share * (seconds[j] - seconds[i])
+
+
+def _frozen(value: Any) -> Any:
+    """Turn the lists that JSON gives back into tuples, all the way down."""
+    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value

@@ -36,11 +36,13 @@ class Decided(NamedTuple):
     """What an earlier plan chose for a trajectory, and a resumed run keeps to.
 
     ``activations`` is None where that plan was made before there was a choice: they are then as the recipe says.
+    ``workers`` is how many processes trained side by side; None leaves that open.
     """
 
     cut: str
     layout: Layout
     activations: Activations | None = None
+    workers: int | None = None
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,10 @@ class Totals:
 
 @dataclass(frozen=True)
 class Plan:
-    """The feature passes, trajectories, groups and arms of a study, with predicted cost."""
+    """The feature passes, trajectories, groups and arms of a study, with predicted cost.
+
+    ``workers`` processes, of ``threads`` threads each, train the trajectories that aren't stacked; 1 is the run's own.
+    """
 
     study: str
     passes: tuple[PassPlan, ...]
@@ -151,6 +156,8 @@ class Plan:
     groups: tuple[GroupPlan, ...]
     arms: tuple[ArmPlan, ...]
     totals: Totals
+    workers: int
+    threads: int
     notes: tuple[str, ...]
 
     @cached_property
@@ -172,5 +179,7 @@ class Plan:
             "groups": [asdict(g) for g in self.groups],
             "arms": [asdict(a) for a in self.arms],
             "totals": asdict(self.totals),
+            "workers": self.workers,
+            "threads": self.threads,
             "notes": list(self.notes),
         }

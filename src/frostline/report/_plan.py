@@ -86,6 +86,14 @@ def _arms(plan: Mapping[str, Any]) -> Table:
             f"{totals['trained_epochs']:,} to train, {format_bytes(totals['bytes'])} to keep on disk.",
             f"Predicted: {format_seconds(totals['seconds'])} together; {format_seconds(totals['alone_seconds'])} each "
             f"alone; {format_seconds(totals['plain_seconds'])} by the plain loop (--plain).",
+            *_side_by_side(plan),
             *(note for note in plan["notes"] if not note.endswith(said)),
         ),
     )
+
+
+def _side_by_side(plan: Mapping[str, Any]) -> tuple[str, ...]:
+    if plan.get("workers", 1) == 1:
+        return ()
+    threads = format_number_of(plan["threads"], "thread")
+    return (f"{plan['workers']} trajectories are trained side by side, in processes of {threads} each.",)
