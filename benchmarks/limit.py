@@ -16,9 +16,10 @@ SIZE = 2048
 
 def measure_limit() -> list[dict[str, Any]]:
     """Return what reaches how many operations a second, in Gop/s and as a share of a large matrix product's."""
+    import numpy as np
     import torch
 
-    from frostline.features import engine_seconds
+    from frostline.features import BATCH_SIZE, EngineKey, Engines, measure_engine
     from frostline.models import build_chain, load_backbone
     from frostline.study import Head
     from frostline.training import apply_layout, in_layout
@@ -36,8 +37,14 @@ def measure_limit() -> list[dict[str, Any]]:
     facts = chain.facts
     for cut in ("layer4", "head"):
         at = facts.resolve(cut)
-        _, _, seconds = engine_seconds(chain.prefix([cut]), lambda images: images.float() / 255, at.shapes, 224)
-        add(f"ResNet-18 to the input of {cut}, inference", at.flops_before, seconds)
+        key = EngineKey(
+            "resnet18", "", backbone.preprocessing, (cut,), BATCH_SIZE, ("openvino",), "cpu", one_stream=False
+        )
+        images = np.zeros((BATCH_SIZE, 3, 224, 224), np.uint8)
+        rate = measure_engine(
+            Engines(), key, chain.prefix([cut]), lambda images: images.float() / 255, at.shapes, images
+        )
+        add(f"ResNet-18 to the input of {cut}, inference", at.flops_before, rate.seconds)
     left = facts.flops - facts.resolve("layer4").flops_before
     for layout in ("contiguous", "channels_last"):
         apply_layout(chain.model, layout)

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from frostline.execution._calibration import _measured_cuts
 from frostline.plan import Rates
 
 if TYPE_CHECKING:
+    from frostline.execution._calibration import Asked
     from frostline.models.facts import BackboneFacts
     from frostline.plan import Layout
 
 
 def made_up(
     facts: BackboneFacts,
-    names: list[str],
+    asked: Asked,
+    situation: object = None,
+    tuned: bool = False,
+    *,
     layout: Layout = "contiguous",
     setup: float = 1.0,
     slowdown: float = 2.0,
 ) -> Rates:
     """Return rates of a machine that does 10 ** 11 operations a second; ``slowdown`` is that of two processes."""
+    names = _measured_cuts(facts, asked.cuts)
     flops = tuple(float(facts.resolve(name).flops_before) for name in names)
     left = tuple((facts.flops - f) * 1e-11 + 1e-6 for f in flops)
     train = tuple(3 * seconds for seconds in left)
@@ -31,6 +37,9 @@ def made_up(
         plain_train=train,
         prefix=left[0] / 2,
         setup=setup,
+        batch_size=16,
+        one_stream=False,
+        store=1e9,
         decode=1e-4,
         step=1e-4,
         parameter_step=1e-9,

@@ -2,32 +2,70 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.execution.studies import RESNET, small_study
 
 import frostline
 from frostline.execution import _calibration
+from frostline.execution._calibration import Asked
 from frostline.execution.events import Event, Notice
+from frostline.features import BATCH_SIZE, EngineRate, _rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from frostline.features import EngineKey, Engines
 
 
 @pytest.mark.measured
 def test_rates_are_measured_once(fresh_places: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
     fresh_places("measured")
     facts = frostline.backbone_facts("resnet18", 40, "none")
-    assert _calibration.known_rates(facts, ["layer4"]) is None
-    rates = _calibration.measure_rates(facts, ["layer4"])
+    late = Asked(frozenset({"layer4"}))
+    assert _calibration.known_rates(facts, late) is None
+    rates = _calibration.measure_rates(facts, late)
     assert len(rates.flops) == len(rates.train) == len(rates.layouts) == 3
     assert all(0 < seconds < 10 for seconds in (*rates.train, *rates.forward, rates.prefix, rates.decode, rates.step))
     assert all(ours <= plain for ours, plain in zip(rates.train, rates.plain_train, strict=True))
-    assert _calibration.known_rates(facts, ["layer4"]) == rates
-    assert _calibration.known_rates(facts, ["layer3", "layer4"]) is None
-    more = _calibration.measure_rates(facts, ["layer3"])
+    assert rates.store > 0
+    assert all(factor == n for n, row in zip(rates.lanes, rates.slowdowns, strict=True) for factor in row)
+    assert _calibration.known_rates(facts, late) == rates
+    assert _calibration.known_rates(facts, replace(late, engine="torch")) is None
+    beside = replace(late, beside=frozenset({"layer4"}))
+    assert _calibration.known_rates(facts, beside) is None
+    assert _calibration.known_rates(facts, Asked(frozenset({"layer3", "layer4"}))) is None
+    more = _calibration.measure_rates(facts, Asked(frozenset({"layer3"})))
     assert len(more.flops) == 4, "cuts that were known stay known"
+    again = _calibration.measure_rates(facts, beside)
+    assert all(0.2 < row[2] != n for n, row in zip(again.lanes, again.slowdowns, strict=True))
+    assert _calibration.known_rates(facts, beside) == _calibration.known_rates(facts, late) == again
+
+
+@pytest.mark.measured
+def test_ways_to_batch_are_tried_where_passes_are_long(
+    fresh_places: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh_places("tuned")
+    facts = frostline.backbone_facts("resnet18", 40, "none")
+    few, many = Asked(frozenset({"head"}), n_images=10), Asked(frozenset({"head"}), n_images=10**7)
+    rates = _calibration.measure_rates(facts, few)
+    assert (rates.batch_size, rates.one_stream) == (BATCH_SIZE, False)
+    assert _calibration.known_rates(facts, few) == rates
+    assert _calibration.known_rates(facts, many) is None
+    tried: list[tuple[int, bool]] = []
+
+    def measure(engines: Engines, key: EngineKey, *rest: Any) -> EngineRate:
+        tried.append((key.batch_size, key.one_stream))
+        return EngineRate("made up", 1.0, 1.0 / key.batch_size, key.batch_size, key.one_stream)
+
+    monkeypatch.setattr(_rate, "measure_engine", measure)
+    tuned = _calibration.measure_rates(facts, many)
+    assert tried == list(_rate.CANDIDATES)
+    assert (tuned.batch_size, tuned.one_stream) == (32, False)
+    assert _calibration.known_rates(facts, few) == _calibration.known_rates(facts, many) == tuned
 
 
 def test_planning_says_when_it_measures_and_then_does_not() -> None:
@@ -45,8 +83,9 @@ def test_planning_says_when_it_measures_and_then_does_not() -> None:
 def test_damaged_rates_are_measured_again(fresh_places: Callable[[str], None]) -> None:
     fresh_places("damaged")
     facts = frostline.backbone_facts("resnet18", 56, "none")
-    rates = _calibration.measure_rates(facts, [])
-    path = _calibration._path(facts)
+    asked = Asked(frozenset())
+    rates = _calibration.measure_rates(facts, asked)
+    path = _calibration._path(facts, asked.engine)
     path.write_text(path.read_text()[:-20])
-    assert _calibration.known_rates(facts, []) is None
-    assert _calibration.measure_rates(facts, []) == rates
+    assert _calibration.known_rates(facts, asked) is None
+    assert _calibration.measure_rates(facts, asked) == rates

@@ -56,6 +56,8 @@ def make_pass(context: Context, planned: PassPlan) -> None:
                 normalise=lambda images: normalise(images, backbone.preprocessing),
                 n=n,
                 engine=context.engine,
+                batch_size=planned.batch_size,
+                one_stream=planned.one_stream,
                 device=context.device,
                 progress=progress,
                 notice=lambda text: context.emit(Notice(text)),

@@ -5,24 +5,32 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
-from frostline.data import load_dataset
+import numpy as np
+
+from frostline.data import load_dataset, load_images
 from frostline.errors import FrostlineError
-from frostline.execution._calibration import known_rates, measure_rates
+from frostline.execution._calibration import Asked, Situation, known_rates, measure_rates
 from frostline.execution._checks import check_classes, check_networks, raise_problems
 from frostline.execution.events import Notice
 from frostline.models.facts import backbone_facts
-from frostline.plan import NO_BUDGETS, CachePolicy, CostModel, build_plan, read_budgets
+from frostline.plan import NO_BUDGETS, CachePolicy, CostModel, build_plan, grow_tree, read_budgets
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from frostline.data import Dataset
+    from frostline.execution._networks import Networks
     from frostline.execution.events import Listener
+    from frostline.features import Engines
     from frostline.models.facts import BackboneFacts
     from frostline.plan import Budgets, Decided, Plan
     from frostline.study import Arm, Recipe, Study
 
 __all__ = ["Prepared", "check_cache_policy", "plan_study", "prepare"]
+
+
+MOST_IMAGES = 32
+"""Real images to measure on: the most that are batched."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +72,23 @@ class Prepared:
         return self.costs[recipe.backbone, recipe.image_size]
 
 
-def prepare(study: Study, listener: Listener | None = None) -> Prepared:
+def prepare(
+    study: Study,
+    listener: Listener | None = None,
+    networks: Networks | None = None,
+    engines: Engines | None = None,
+    engine: str = "openvino",
+) -> Prepared:
     """Read what planning needs: the images' labels, the networks' stages, and this machine's rates.
 
     Facts and rates are remembered in the user's cache directory; where they are, torch is not loaded.
+
+    Args:
+        study: what is asked.
+        listener: told when the machine is measured.
+        networks: where a run has its networks; what is measured is then measured on them.
+        engines: where compiled prefixes are kept for the run's passes.
+        engine: what runs the frozen stages.
 
     Raises:
         StudyError, DataError, ModelError: the study asks for what isn't there.
@@ -76,24 +97,43 @@ def prepare(study: Study, listener: Listener | None = None) -> Prepared:
     raise_problems(check_networks(study))  # before the images, which may take a download
     dataset = load_dataset(study.data)
     raise_problems(check_classes(arms, dataset.classes))
-    known: dict[tuple[str, int], BackboneFacts] = {}
-    needed: dict[tuple[str, int], set[str]] = {}
-    for arm in arms:
-        recipe = arm.recipe
-        facts = backbone_facts(recipe.backbone, recipe.image_size, recipe.weights)
-        key = (recipe.backbone, recipe.image_size)
-        known[key] = facts
-        needed.setdefault(key, set()).update(facts.resolve(phase.train_from).name for phase in recipe.phases)
+
+    def facts_of(recipe: Recipe) -> BackboneFacts:
+        return backbone_facts(recipe.backbone, recipe.image_size, recipe.weights)
+
     costs = {}
-    for key, facts in known.items():
-        cuts = needed[key]
-        rates = known_rates(facts, cuts)
+    for key, (recipe, asked) in _asked(arms, facts_of, sum(map(len, dataset.splits)), engine).items():
+        facts = facts_of(recipe)
+        rates = known_rates(facts, asked)
         if rates is None:
             if listener is not None:
                 listener(Notice(f"measuring {facts.backbone} at {facts.image_size} pixels on this machine, once"))
-            rates = measure_rates(facts, cuts)
+            situation = None
+            if networks is not None and engines is not None:
+                backbone = networks.of(recipe)
+                first = np.arange(min(MOST_IMAGES, len(dataset.train)))
+                images = load_images(dataset, dataset.train, first, backbone.preprocessing)
+                situation = Situation(backbone, images, engines)
+            rates = measure_rates(facts, asked, situation)
         costs[key] = CostModel(facts, rates)
     return Prepared(study, arms, dataset, costs)
+
+
+def _asked(
+    arms: Sequence[Arm], facts_of: Callable[[Recipe], BackboneFacts], n_images: int, engine: str
+) -> dict[tuple[str, int], tuple[Recipe, Asked]]:
+    """Return a recipe of each backbone and image size, and what all of them ask of its rates."""
+    tails = [node for node in grow_tree(arms, facts_of) if node.train_from.name != "head"]
+    asked: dict[tuple[str, int], tuple[Recipe, Asked]] = {}
+    for arm in arms:
+        recipe = arm.recipe
+        key = (recipe.backbone, recipe.image_size)
+        first, before = asked.get(key, (recipe, Asked(frozenset())))
+        cuts = before.cuts | {facts_of(recipe).resolve(phase.train_from).name for phase in recipe.phases}
+        beside = cuts - {"input", "head"} if len(tails) > 1 else frozenset()
+        views = recipe.views if isinstance(recipe.views, int) else 1
+        asked[key] = (first, Asked(cuts, beside, max(before.n_images, views * n_images), engine))
+    return asked
 
 
 def plan_study(

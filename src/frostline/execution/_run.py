@@ -24,7 +24,7 @@ from frostline.execution._resuming import decided_by, describe_basis, take_up
 from frostline.execution._trajectories import run_trajectory
 from frostline.execution._workers import Workers
 from frostline.execution.events import Event, Listener, Notice, RunFinished, RunStarted
-from frostline.features import FeatureStore
+from frostline.features import Engines, FeatureStore
 from frostline.ledger import ArmEntry, Ledger, RunRecord, Segment
 from frostline.places import workspace_directory
 from frostline.plan import read_budgets
@@ -79,14 +79,15 @@ def run(
     raise_problems(check_networks(study))
     networks = Networks()
     basis = describe_basis(study, networks, chosen_device, chosen_engine)
-    prepared = prepare(study, emit)
+    engines = Engines()
+    prepared = prepare(study, emit, networks, engines, chosen_engine)
     started = time.perf_counter()
     for warning in prepared.dataset.warnings:
         emit(Notice(warning))
     place = Path(workspace) if workspace is not None else workspace_directory()
     mode = "plain" if plain else "shared"
     provenance = describe_provenance(chosen_device)
-    with Ledger(place) as ledger, closing(FeatureStore()) as store:
+    with Ledger(place) as ledger, closing(FeatureStore(engines=engines)) as store:
         taken_up = None if resume is False else take_up(ledger, prepared, mode, basis, provenance, emit)
         if resume and taken_up is None:
             raise LedgerError(

@@ -39,7 +39,7 @@ class Engine(Protocol):
         """Yield the outputs, new arrays [B, ...], of each batch of images, uint8 [B, 3, H, W], in order."""
 
 
-ENGINES: dict[str, Callable[[nn.Module, torch.Tensor, str], Engine]] = {
+ENGINES: dict[str, Callable[..., Engine]] = {
     "openvino": OpenVinoEngine,
     "torch": TorchEngine,
 }
@@ -86,6 +86,7 @@ def choose_engine(
     n_tensors: int,
     images: Images,
     notice: Callable[[str], None],
+    one_stream: bool = False,
 ) -> ReadyEngine:
     """Return the first engine of a list that can run the prefix and agrees with eager torch on a batch of images.
 
@@ -99,6 +100,7 @@ def choose_engine(
         n_tensors: how many tensors the prefix must return.
         images: uint8 [B, 3, H, W].
         notice: told why an engine was passed over.
+        one_stream: whether OpenVINO runs one batch at a time over all cores, rather than one on each.
 
     Raises:
         FeatureError: the prefix returns other tensors than ``shapes`` says.
@@ -122,7 +124,7 @@ def choose_engine(
         if name == "torch" and device == "cpu":
             break
         try:
-            engine = ENGINES[name](module, batch, device)
+            engine = ENGINES[name](module, batch, device, **({"one_stream": True} if one_stream else {}))
             outputs = next(iter(engine.run([images])))
         except Exception as error:  # whatever a converter trips over, eager torch can still do the work
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -11,6 +11,7 @@ import numpy as np
 from frostline.errors import FeatureError
 from frostline.features._ahead import iterate_ahead
 from frostline.features._disk import disk_errors
+from frostline.features._engines import EngineKey, filled_up
 from frostline.features._spec import INPUT_CUT
 from frostline.features._writing import Writing
 
@@ -33,10 +34,6 @@ IMAGES_ONLY = "none"
 """The engine on record where images are stored as they are."""
 
 
-ENGINES_KEPT = 3
-"""Compiled prefixes held at once: augmented and plain images, or the test split, may go to other cuts in turn."""
-
-
 @dataclass(frozen=True)
 class Work:
     """What a pass was asked to do, beyond where its rows go: see ``run_pass``."""
@@ -47,6 +44,7 @@ class Work:
     n: int
     engine: str
     device: str
+    one_stream: bool
     progress: Callable[[int, int], None]
     say: Callable[[str], None]
 
@@ -120,14 +118,20 @@ class Runner:
         first = jobs[0].spec
         size = jobs[0].layout.batch_size
         cuts = tuple(job.spec.cut for job in jobs)
-        # Splits and views of one study go through the same prefix one after another: compiled and checked once.
-        key = (first.backbone, first.weights_digest, first.preprocessing, cuts, size, tuple(names), self._work.device)
-        engines = self._store.engines
-        if key not in engines:
+        key = EngineKey(
+            first.backbone,
+            first.weights_digest,
+            first.preprocessing,
+            cuts,
+            size,
+            tuple(names),
+            self._work.device,
+            self._work.one_stream,
+        )
+
+        def make() -> ReadyEngine:
             from frostline.features._engine import choose_engine
 
-            while len(engines) >= ENGINES_KEPT:
-                del engines[next(iter(engines))]
             start = 0
             wanted: list[int] = []
             shapes: list[tuple[int, ...]] = []
@@ -140,7 +144,7 @@ class Runner:
                     shapes.extend(job.layout.shapes)
                 start = stop
             batch = min(min(job.target.batches(), default=0) for job in jobs)
-            engines[key] = choose_engine(
+            return choose_engine(
                 names,
                 self._work.device,
                 self._work.make_prefix(),
@@ -150,8 +154,10 @@ class Runner:
                 n_tensors=start,
                 images=self._images(batch, size),
                 notice=self._work.say,
+                one_stream=self._work.one_stream,
             )
-        return engines[key]
+
+        return self._store.engines.ready(key, make)
 
     def _names(self, jobs: Sequence[Job]) -> list[str]:
         if self._work.engine != "auto":
@@ -168,8 +174,7 @@ class Runner:
             raise FeatureError(
                 f"images must be uint8 [{len(positions)}, 3, H, W], got {images.dtype} {list(images.shape)}"
             )
-        padding = [images[-1:]] * (size - len(images))
-        return np.ascontiguousarray(np.concatenate([images, *padding]) if padding else images)
+        return filled_up(images, size)
 
     def _rows_of(
         self, images: Iterator[NDArray[np.uint8]], ready: ReadyEngine | None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from frostline.errors import FeatureError
 from frostline.features._disk import disk_errors
+from frostline.features._engines import Engines
 from frostline.features._features import Features
 from frostline.features._layout import META, Layout, record_path, tensor_path
 from frostline.features._locks import UseMark, making, unused
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from frostline.features._engine import ReadyEngine
     from frostline.features._spec import FeatureSpec
 
 __all__ = ["Entry", "FeatureStore"]
@@ -57,18 +57,21 @@ class FeatureStore:
         root: the directory, made when first written to; ``features`` in the cache directory when left out.
         limit_bytes: new passes prune the least recently used rows to stay below this; left out, it is the size in
             ``$FROSTLINE_CACHE_LIMIT``, such as ``20GB``, and without that rows are never pruned.
+        engines: compiled prefixes that passes may use, and add to.
 
     Raises:
         FeatureError: the limit in the environment is no size.
     """
 
-    def __init__(self, root: Path | None = None, limit_bytes: int | None = None) -> None:
+    def __init__(
+        self, root: Path | None = None, limit_bytes: int | None = None, engines: Engines | None = None
+    ) -> None:
         self.path = cache_directory() / "features" if root is None else root
         self.limit_bytes = _limit_of_environment() if limit_bytes is None else limit_bytes
         # Shards checked by this process, by what changes when a file is touched: (inode, size, mtime) of each file.
         self._checked: dict[tuple[str, int], tuple[tuple[int, int, int], ...]] = {}
         self._marks: dict[str, UseMark] = {}
-        self.engines: dict[tuple[object, ...], ReadyEngine] = {}
+        self.engines = Engines() if engines is None else engines
 
     def folder(self, spec: FeatureSpec) -> Path:
         """Return where the rows of a specification are, or would be."""

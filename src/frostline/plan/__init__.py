@@ -15,6 +15,7 @@ from frostline.plan._plan import (
     Totals,
     TrajectoryPlan,
 )
+from frostline.plan._trajectories import grow_tree
 
 __all__ = [
     "NO_BUDGETS",
@@ -33,6 +34,7 @@ __all__ = [
     "Totals",
     "TrajectoryPlan",
     "build_plan",
+    "grow_tree",
     "read_budgets",
     "stack_key",
 ]

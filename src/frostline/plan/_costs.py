@@ -16,8 +16,8 @@ __all__ = ["CostModel", "EpochWork", "Layout", "Rates"]
 Layout: TypeAlias = Literal["contiguous", "channels_last"]
 """How the pixels of a map lie in memory; which is faster depends on the machine and on the layers."""
 
-STORE_BYTES_PER_SECOND = 1e9
-"""Rows read from or written to the page cache; the cost of a cached epoch where the tail is nearly free."""
+COPY_BYTES_PER_SECOND = 1e9
+"""Rows copied to or from the page cache; the cost of a cached epoch where the tail is nearly free."""
 
 BOOKKEEPING_SECONDS = 0.01
 """A checkpoint and the ledger's entries, at the end of an epoch."""
@@ -30,11 +30,12 @@ class Rates:
     ``forward`` and ``train`` are the tail's evaluation and its forward and backward pass at each cut of ``flops``
     (operations before the cut, ascending), in the memory layout that was measured faster there; ``plain_forward`` and
     ``plain_train`` are the same in torch's own layout. ``prefix`` is the inference engine's whole prefix, which takes
-    ``setup`` to compile; ``step`` is the cost of an optimizer step, ``parameter_step`` that of each trained parameter
-    in it, and ``head_parameter`` that of each of the head's parameters in training on an image. ``stack_step`` is a
-    step of a stack of heads, with ``stack_parameter`` for each parameter and image on top, of one stack on each of
-    ``threads``. ``lanes`` are numbers of processes side by side, which share the threads, and ``slowdowns[i]`` how many
-    times longer than alone training from each cut takes in each of ``lanes[i]``.
+    ``setup`` to compile, on batches of ``batch_size``, one on each core or, with ``one_stream``, one at a time on all.
+    ``store`` is how many bytes a second reach the disk. ``step`` is the cost of an optimizer step, ``parameter_step``
+    that of each trained parameter in it, and ``head_parameter`` that of each of the head's parameters in training on an
+    image. ``stack_step`` is a step of a stack of heads, with ``stack_parameter`` for each parameter and image on top,
+    of one stack on each of ``threads``. ``lanes`` are numbers of processes side by side, which share the threads, and
+    ``slowdowns[i]`` how many times longer than alone training from each cut takes in each of ``lanes[i]``.
     """
 
     flops: tuple[float, ...]
@@ -45,6 +46,9 @@ class Rates:
     plain_train: tuple[float, ...]
     prefix: float
     setup: float
+    batch_size: int
+    one_stream: bool
+    store: float
     decode: float
     step: float
     parameter_step: float
@@ -85,9 +89,13 @@ class CostModel:
     rates: Rates
 
     def pass_seconds(self, cut: CutFacts, n_images: int, n_bytes: int) -> float:
-        """Return the seconds of a feature pass up to its last cut, decoding and writing included."""
+        """Return the seconds of a feature pass up to its last cut, decoding and writing included.
+
+        The disk writes while the processor computes, so that only the slower of both counts.
+        """
         share = cut.flops_before / max(self.facts.cuts[-1].flops_before, 1)
-        return n_images * (self.rates.prefix * share + self.rates.decode) + n_bytes / STORE_BYTES_PER_SECOND
+        computed = n_images * (self.rates.prefix * share + self.rates.decode) + n_bytes / COPY_BYTES_PER_SECOND
+        return max(computed, n_bytes / self.rates.store)
 
     def epoch_seconds(self, epoch: EpochWork, cut: CutFacts) -> float:
         """Return the seconds of an epoch whose rows enter at a cut."""
@@ -97,7 +105,7 @@ class CostModel:
         """Return the seconds of an epoch of a stack of heads on one thread, reading its rows included."""
         cut = epoch.train_from
         steps = -(-epoch.n_train // epoch.batch_size)
-        reading = (epoch.n_train + epoch.n_val) * cut.row_bytes / STORE_BYTES_PER_SECOND
+        reading = (epoch.n_train + epoch.n_val) * cut.row_bytes / COPY_BYTES_PER_SECOND
         # Evaluation does a third of the arithmetic.
         each = (epoch.n_train + epoch.n_val / 3) * epoch.head_parameters * self.rates.stack_parameter
         return BOOKKEEPING_SECONDS + steps * self.rates.stack_step + reading + n_heads * each
@@ -121,13 +129,17 @@ class CostModel:
     def _epoch_seconds(self, curves: tuple[Sequence[float], Sequence[float]], epoch: EpochWork, cut: CutFacts) -> float:
         forward, train = curves
         frozen = max(self._at(forward, cut) - self._at(forward, epoch.train_from), 0.0)
-        load = self.rates.decode if cut.name == "input" else cut.row_bytes / STORE_BYTES_PER_SECOND
+        load = self.rates.decode if cut.name == "input" else cut.row_bytes / COPY_BYTES_PER_SECOND
         # The measured tails end in a linear head, next to nothing beside hidden layers of thousands of units.
         head = self.rates.head_parameter * epoch.head_parameters
         trained = epoch.n_train * (frozen + self._at(train, epoch.train_from) + load + head)
         evaluated = epoch.n_val * (self._at(forward, cut) + load + head / 3)
         step = self.rates.step + self.rates.parameter_step * self.trained_parameters(epoch)
-        return trained + evaluated + -(-epoch.n_train // epoch.batch_size) * step
+        computed = trained + evaluated + -(-epoch.n_train // epoch.batch_size) * step
+        if cut.name == "input":
+            return computed
+        # Rows are read ahead, and from the disk itself where memory can't hold them all.
+        return max(computed, (epoch.n_train + epoch.n_val) * cut.row_bytes / self.rates.store)
 
     def _at(self, seconds: Sequence[float], cut: CutFacts) -> float:
         """Interpolate between the measured cuts by the operations before them."""

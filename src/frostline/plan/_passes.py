@@ -157,6 +157,8 @@ def plan_passes(needs: Sequence[Need]) -> tuple[PassPlan, ...]:
             view_seed=source.view_seed,
             cuts=cuts,
             splits={source.split: need.n_images // source.views},
+            batch_size=need.costs.rates.batch_size,
+            one_stream=need.costs.rates.one_stream,
             seconds=seconds,
             bytes=n_bytes,
             arms=len(set().union(*need.users.values())),

@@ -49,7 +49,8 @@ class Decided(NamedTuple):
 class PassPlan:
     """One run of a prefix over images, which stores the tensors that cross its cuts.
 
-    ``splits`` maps a split to its number of images; ``views`` counts the stored views of each training image, whose
+    ``splits`` maps a split to its number of images, which run in batches of ``batch_size``, one on each core or, with
+    ``one_stream``, one at a time; ``views`` counts the stored views of each training image, whose
     random stream is ``view_seed``; seconds and bytes are predictions.
     """
 
@@ -63,6 +64,8 @@ class PassPlan:
     view_seed: int | None
     cuts: tuple[str, ...]
     splits: dict[str, int]
+    batch_size: int
+    one_stream: bool
     seconds: float
     bytes: int
     arms: int

@@ -1,0 +1,202 @@
+"""Times the pieces of a study's work on this machine, each in seconds."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from typing import TYPE_CHECKING
+
+import torch
+
+from frostline.execution._lanes import lane_seconds
+from frostline.models import build_head
+from frostline.places import cache_directory
+from frostline.study import Head, Optimizer, Phase, Recipe
+from frostline.training import HeadStack, StackMember, apply_layout, in_layout
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from frostline.models import Chain
+    from frostline.models.facts import BackboneFacts
+    from frostline.plan import Layout
+
+__all__ = [
+    "decode_seconds",
+    "head_parameter_seconds",
+    "parameter_step_seconds",
+    "slowdown",
+    "stack_seconds",
+    "step_seconds",
+    "store_rate",
+    "tail_seconds",
+]
+
+MOST_IMAGES, LEAST_IMAGES, ENOUGH_OPERATIONS = 16, 4, 60e9
+"""Images at a time: enough for the rates of a usual batch, and a few seconds for the largest networks."""
+
+MANY = 1024
+
+STACK_STEPS, MANY_HEADS = 32, 16
+
+LEAST_REPEATS, MOST_REPEATS, ENOUGH_SECONDS, LONG_SECONDS = 2, 20, 0.2, 2.0
+
+STORE_BYTES = 32 * 1024 * 1024
+
+
+def tail_seconds(
+    chain: Chain, facts: BackboneFacts, cut: str, layout: Layout, *, roughly: bool = False
+) -> tuple[float, float]:
+    """Return the seconds for one image of a tail's evaluation, and of its forward and backward pass.
+
+    ``roughly`` takes few images, once after a warm-up: for what is only compared with.
+    """
+    tail = chain.tail(cut) if facts.cuttable else chain.model
+    shapes = facts.resolve(cut).shapes
+    n = LEAST_IMAGES if roughly else _batch_size(facts)
+    least = 1 if roughly else LEAST_REPEATS
+    inputs = in_layout(tuple(torch.rand(n, *shape) for shape in shapes), layout)
+    labels = torch.zeros(n, dtype=torch.long)
+
+    def evaluate() -> None:
+        with torch.no_grad():
+            tail(*inputs)
+
+    def train() -> None:
+        tail.zero_grad(set_to_none=True)
+        loss: torch.Tensor = torch.nn.functional.cross_entropy(tail(*inputs), labels)
+        torch.autograd.backward(loss)
+
+    tail.eval()
+    forward = _fastest(evaluate, least)
+    tail.train()
+    return forward / n, _fastest(train, least) / n
+
+
+def slowdown(chain: Chain, facts: BackboneFacts, cut: str, layout: Layout, alone: float, n_lanes: int) -> float:
+    """Return how many times longer training a tail takes in each of several processes than alone.
+
+    Both ends aren't measured: what starts from images takes longest to measure, and heads are stacked. No gain is
+    expected of them.
+    """
+    if cut in ("input", "head") or not facts.cuttable:
+        return float(n_lanes)
+    apply_layout(chain.model, layout)
+    return lane_seconds(chain.tail(cut), facts.resolve(cut).shapes, layout, _batch_size(facts), n_lanes) / alone
+
+
+def decode_seconds(facts: BackboneFacts) -> float:
+    """Return the seconds to bring one small image to the network's size; large photographs take longer."""
+    from torchvision.transforms import v2
+
+    image = torch.zeros((3, 32, 32), dtype=torch.uint8)
+    return _fastest(lambda: v2.functional.resize(image, [facts.image_size, facts.image_size], antialias=True))
+
+
+def step_seconds(chain: Chain) -> float:
+    """Return the seconds of an optimizer step over the head: what an epoch of cached features mostly costs."""
+    head = chain.tail("head") if chain.facts.cuttable else torch.nn.Linear(chain.facts.head_features, 10)
+    optimizer = torch.optim.Adam(head.parameters())
+    inputs = torch.rand(MOST_IMAGES, chain.facts.head_features)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        head(inputs).sum().backward()
+        optimizer.step()
+
+    return _fastest(step)
+
+
+def stack_seconds(facts: BackboneFacts) -> tuple[float, float]:
+    """Return the seconds of a step of a stack on one thread, and those for each parameter and image on top."""
+    n_classes, recipe = 10, Recipe()
+    rows = _RandomRows(STACK_STEPS * recipe.batch_size, facts.head_features)
+    head = build_head(Head(), facts.head_features, n_classes, 0)
+    phases = [Phase(optimizer=Optimizer(name="sgd")), Phase(optimizer=Optimizer(name="adam"))]
+
+    def step_seconds(n_heads: int) -> float:
+        members = [StackMember(str(i), phases[i % 2]) for i in range(n_heads)]
+        stack = HeadStack(head, members, recipe, torch.nn.CrossEntropyLoss(), torch.device("cpu"))
+        return _fastest(lambda: stack.run_epoch(0, rows, lambda step, n: None)) / STACK_STEPS
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        few, many = step_seconds(2), step_seconds(MANY_HEADS)
+    finally:
+        torch.set_num_threads(threads)
+    each = max(many - few, 0.0) / (MANY_HEADS - 2)
+    return few - 2 * each, each / ((facts.head_features + 1) * n_classes * recipe.batch_size)
+
+
+class _RandomRows:
+    """Rows of noise in memory, with labels all alike."""
+
+    def __init__(self, n: int, width: int) -> None:
+        self.n, self._rows = n, torch.rand(n, width)
+
+    def batches(
+        self, order: Sequence[NDArray[np.int64]], epoch: int, device: torch.device
+    ) -> Iterator[tuple[tuple[torch.Tensor, ...], torch.Tensor]]:
+        for positions in order:
+            yield (self._rows[torch.from_numpy(positions)],), torch.zeros(len(positions), dtype=torch.long)
+
+
+def parameter_step_seconds() -> float:
+    """Return the seconds that Adam, the dearest of the optimizers, takes for a parameter in a step."""
+    parameter = torch.nn.Parameter(torch.zeros(MANY, MANY))
+    parameter.grad = torch.ones_like(parameter)
+    return _fastest(torch.optim.Adam([parameter]).step) / parameter.numel()
+
+
+def head_parameter_seconds() -> float:
+    """Return the seconds that a parameter of a hidden layer takes in training on an image."""
+    layer, images = torch.nn.Linear(MANY, MANY), torch.rand(4 * MOST_IMAGES, MANY, requires_grad=True)
+    return _fastest(lambda: torch.autograd.backward(layer(images).sum())) / (4 * MOST_IMAGES * MANY * MANY)
+
+
+def store_rate() -> float:
+    """Return how many bytes a second reach the disk that stored rows go to; infinite where that can't be tried.
+
+    Passes say so where nothing can be written.
+    """
+    content = os.urandom(STORE_BYTES)
+    try:
+        cache_directory().mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=cache_directory()) as file:
+            started = time.perf_counter()
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+            return STORE_BYTES / (time.perf_counter() - started)
+    except OSError:
+        return float("inf")
+
+
+def _batch_size(facts: BackboneFacts) -> int:
+    return max(LEAST_IMAGES, min(MOST_IMAGES, int(ENOUGH_OPERATIONS / max(facts.flops, 1))))
+
+
+def _fastest(work: Callable[[], object], least: int = LEAST_REPEATS) -> float:
+    """Return the fastest of several repeats after a warm-up: other programs can only make one slower.
+
+    What takes seconds is its own warm-up.
+    """
+    begun = time.perf_counter()
+    work()
+    first = time.perf_counter() - begun
+    if first > LONG_SECONDS:
+        return first
+    begun = time.perf_counter()
+    times: list[float] = []
+    while len(times) < least or time.perf_counter() - begun < ENOUGH_SECONDS:
+        started = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - started)
+        if len(times) == MOST_REPEATS:
+            break
+    return min(times)
