@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from frostline.errors import FeatureError
-from frostline.features import Features, FeatureStore, _engine, run_pass
+from frostline.features import Features, FeatureStore, _engine, _features, run_pass
 from frostline.features._torch import TorchEngine
 
 from .passes import BATCH_SIZE, SHAPES, N, Prefix, contents, expected, images, make_specs, normalise_batch, run
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 ALL = np.arange(N)
 CUTS = ["input", "layer2", "layer3.0.conv2", "layer4.copy", "head"]
+
+
+@pytest.fixture(autouse=True, params=[0, 10**9], ids=["read from files", "held in memory"])
+def held_bytes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_features, "HELD_BYTES", request.param)
 
 
 def open_rows(store: FeatureStore, cut: str, dtype: str = "float32") -> Features:

@@ -1,15 +1,14 @@
-"""Stored rows, read in random batches through memory maps with read-ahead."""
+"""Stored rows, read in random batches with read-ahead; memory stays the same however many rows there are."""
 
 from __future__ import annotations
 
-import mmap
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from frostline.errors import FeatureError
 from frostline.features._ahead import iterate_ahead
-from frostline.features._layout import Layout, tensor_path
+from frostline.features._reading import ShardFiles
 from frostline.features._shards import check_shard
 
 if TYPE_CHECKING:
@@ -18,15 +17,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from frostline.features._layout import Layout
     from frostline.features._locks import UseMark
 
 __all__ = ["Features"]
 
-ADVISED_ROW_BYTES = 16 * 1024
-"""Rows from this size on are asked for one by one ahead of reading; smaller ones with their whole shard."""
+HELD_BYTES = 64 * 1024 * 1024
+"""Rows that take no more than this together are held in memory: one gather for a batch, and no file to read."""
 
 BATCHES_AHEAD = 3
-"""Batches whose pages are asked for before the one being copied, so that the disk works while memory does."""
+"""Batches whose rows are asked for before the one being read, so that the disk works while memory does."""
 
 
 class Features:
@@ -37,30 +37,13 @@ class Features:
         shapes: one row's tensors, without the batch.
         dtype: as stored; ``float16`` is read as float32.
         n_bytes: bytes on disk.
+        closed: whether they are free for pruning.
     """
 
     def __init__(self, folder: Path, layout: Layout, mark: UseMark | None = None) -> None:
         self.n, self.shapes, self.dtype, self.n_bytes = layout.n, layout.shapes, layout.dtype, layout.n_bytes
         self._folder, self._layout, self._mark = folder, layout, mark
-        self._maps = [self._map(shard) for shard in range(layout.n_shards)]
-        self._rows = [
-            [
-                np.frombuffer(mapped, layout.dtype).reshape(layout.rows(shard), *shape)
-                for mapped, shape in zip(maps, layout.shapes, strict=True)
-            ]
-            for shard, maps in enumerate(self._maps)
-        ]
-
-    def _map(self, shard: int) -> list[mmap.mmap]:
-        maps = []
-        for tensor in range(len(self.shapes)):
-            path = tensor_path(self._folder, shard, tensor)
-            try:
-                with path.open("rb") as file:
-                    maps.append(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-            except (OSError, ValueError) as error:
-                raise FeatureError(f"stored rows can't be read: {path}: {error}") from error
-        return maps
+        self.closed = False
 
     def read(self, positions: NDArray[np.int64]) -> tuple[NDArray[Any], ...]:
         """Return the rows at some positions.
@@ -73,17 +56,10 @@ class Features:
 
         Raises:
             IndexError: a position is outside [0, N).
+            FeatureError: the rows on disk can't be read any more.
         """
-        shards, offsets = self._locate(positions)
-        dtype = np.float32 if self.dtype == "float16" else np.dtype(self.dtype)
-        result = tuple(np.empty((len(positions), *shape), dtype) for shape in self.shapes)
-        # One gather for each shard touched, whatever the order of the positions.
-        order = np.argsort(shards, kind="stable")
-        bounds = np.flatnonzero(np.diff(shards[order])) + 1
-        for places in np.split(order, bounds) if len(order) else ():
-            for rows, target in zip(self._rows[int(shards[places[0]])], result, strict=True):
-                target[places] = rows[offsets[places]]
-        return result
+        with ShardFiles(self._folder, self._layout) as files:
+            return self._read(files, positions)
 
     def batches(self, order: Sequence[NDArray[np.int64]]) -> Generator[tuple[NDArray[Any], ...]]:
         """Yield the rows of each batch of positions in turn, read ahead in a background thread."""
@@ -96,37 +72,46 @@ class Features:
 
     def close(self) -> None:
         """Give the rows free for pruning; arrays that were read stay valid."""
+        self.closed = True
         if self._mark is not None:
             self._mark.close()
 
-    def _locate(self, positions: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    @cached_property
+    def _held(self) -> list[NDArray[Any]] | None:
+        """All rows, [N, ...] for each tensor, where they are few."""
+        if self.n_bytes > HELD_BYTES:
+            return None
+        held = [np.empty((self.n, *shape), self.dtype) for shape in self.shapes]
+        with ShardFiles(self._folder, self._layout) as files:
+            for shard in range(self._layout.n_shards):
+                start = shard * self._layout.rows_per_shard
+                for tensor, rows in enumerate(held):
+                    files.read_shard(tensor, shard, rows[start : start + self._layout.rows(shard)])
+        return held
+
+    def _read(self, files: ShardFiles, positions: NDArray[np.int64]) -> tuple[NDArray[Any], ...]:
+        shards, offsets = self._locate(positions)
+        if self._held is not None:
+            rows = [held[positions] for held in self._held]
+        else:
+            rows = [np.empty((len(positions), *shape), self.dtype) for shape in self.shapes]
+            for tensor, target in enumerate(rows):
+                files.read_rows(tensor, shards, offsets, target)
+        return tuple(each.astype(np.float32) if self.dtype == "float16" else each for each in rows)
+
+    def _locate(self, positions: NDArray[np.int64]) -> tuple[list[int], list[int]]:
         if len(positions) and not (positions.min() >= 0 and positions.max() < self.n):
             raise IndexError(f"positions must be in [0, {self.n}), got {positions.min()} to {positions.max()}")
         shards, offsets = np.divmod(positions, self._layout.rows_per_shard)
-        return shards, offsets
+        return shards.tolist(), offsets.tolist()
 
     def _read_advised(self, order: Sequence[NDArray[np.int64]]) -> Iterator[tuple[NDArray[Any], ...]]:
-        if sum(self._layout.row_bytes) < ADVISED_ROW_BYTES:
-            for maps in self._maps:
-                for mapped in maps:
-                    _advise(mapped, 0, len(mapped))
-        for positions in order[:BATCHES_AHEAD]:
-            self._advise_rows(positions)
-        for index, positions in enumerate(order):
-            if index + BATCHES_AHEAD < len(order):
-                self._advise_rows(order[index + BATCHES_AHEAD])
-            yield self.read(positions)
-
-    def _advise_rows(self, positions: NDArray[np.int64]) -> None:
-        shards, offsets = self._locate(positions)
-        for tensor, n_bytes in enumerate(self._layout.row_bytes):
-            if n_bytes < ADVISED_ROW_BYTES:
-                continue
-            for shard, offset in zip(shards.tolist(), offsets.tolist(), strict=True):
-                _advise(self._maps[shard][tensor], offset * n_bytes, n_bytes)
-
-
-def _advise(mapped: mmap.mmap, start: int, n_bytes: int) -> None:
-    if hasattr(mmap, "MADV_WILLNEED"):
-        aligned = start - start % mmap.PAGESIZE
-        mapped.madvise(mmap.MADV_WILLNEED, aligned, start + n_bytes - aligned)
+        with ShardFiles(self._folder, self._layout) as files:
+            if self._held is None:
+                files.advise_all()
+                for positions in order[:BATCHES_AHEAD]:
+                    files.advise_rows(*self._locate(positions))
+            for index, positions in enumerate(order):
+                if self._held is None and index + BATCHES_AHEAD < len(order):
+                    files.advise_rows(*self._locate(order[index + BATCHES_AHEAD]))
+                yield self._read(files, positions)

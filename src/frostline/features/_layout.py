@@ -28,6 +28,9 @@ SHARD_BYTES = 64 * 1024 * 1024
 SHARD_BATCHES = 64
 """The most batches in a shard, so that small rows don't leave everything to the last moment."""
 
+MOST_SHARDS = 128
+"""Where these limits would make more shards than this, shards are larger: whoever reads at random holds all open."""
+
 META = "meta.json"
 
 
@@ -48,6 +51,7 @@ class Layout:
         """Return the layout of N new rows."""
         row_bytes = max(1, sum(math.prod(shape) for shape in shapes) * np.dtype(dtype).itemsize)
         batches = min(SHARD_BATCHES, max(1, SHARD_BYTES // (row_bytes * batch_size)))
+        batches = max(batches, -(-n // (MOST_SHARDS * batch_size)))
         return cls(n, dtype, shapes, batch_size, batches, engine)
 
     @classmethod

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from frostline.errors import FeatureError
 from frostline.features._disk import disk_errors
@@ -71,6 +72,7 @@ class FeatureStore:
         # Shards checked by this process, by what changes when a file is touched: (inode, size, mtime) of each file.
         self._checked: dict[tuple[str, int], tuple[tuple[int, int, int], ...]] = {}
         self._marks: dict[str, UseMark] = {}
+        self._opened: WeakValueDictionary[str, Features] = WeakValueDictionary()
         self.engines = Engines() if engines is None else engines
 
     def folder(self, spec: FeatureSpec) -> Path:
@@ -89,7 +91,11 @@ class FeatureStore:
             return None
         with suppress(OSError):  # a store that can only be read
             os.utime(self.folder(spec) / META)
-        return Features(self.folder(spec), layout, mark)
+        # Small rows are held in memory, once for all who use them.
+        there = self._opened.get(spec.key)
+        if there is None or there.closed:
+            there = self._opened[spec.key] = Features(self.folder(spec), layout, mark)
+        return there
 
     def faults(self, spec: FeatureSpec, layout: Layout) -> dict[int, str]:
         """Return what is wrong with each shard that isn't whole; ``"absent"`` for one that was never finished."""
