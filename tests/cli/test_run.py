@@ -126,6 +126,8 @@ def test_options_reach_the_library(workspace: Path, invoke: Invoke, fake_run: Fa
         "never",
         "--disk",
         "10GB",
+        "--memory",
+        "4GB",
     ]
     assert invoke(*words).exit_code == 0
     assert fake_run.given == {
@@ -137,6 +139,7 @@ def test_options_reach_the_library(workspace: Path, invoke: Invoke, fake_run: Fa
         "engine": "torch",
         "cache": "never",
         "disk": "10GB",
+        "memory": "4GB",
     }
     assert invoke("run", "s.toml").exit_code == 0
     assert fake_run.given == {
@@ -148,6 +151,7 @@ def test_options_reach_the_library(workspace: Path, invoke: Invoke, fake_run: Fa
         "engine": "auto",
         "cache": "auto",
         "disk": None,
+        "memory": None,
     }
     assert invoke("run", "s.toml", "--resume").exit_code == 0
     assert fake_run.given["resume"] is True
@@ -173,12 +177,15 @@ def test_interruption_says_how_to_go_on(workspace: Path, invoke: Invoke, fake_ru
         "always",
         "--disk",
         "1 GB",
+        "--memory",
+        "4GB",
     )
     run = frostline.Ledger(workspace).load().run
     assert result.exit_code == 130
     assert result.stderr.splitlines()[-1] == (
         f"interrupted: {run} is kept up to its last finished epoch; to go on: "
-        "frostline run 'my study.toml' --set data.train=10 --plain --device cpu --cache always --disk '1 GB' --resume"
+        "frostline run 'my study.toml' --set data.train=10 --plain --device cpu --cache always --disk '1 GB' "
+        "--memory 4GB --resume"
     )
     assert "Epoch 1/2" in result.stdout
     assert "arms complete" not in result.stdout

@@ -140,14 +140,17 @@ def test_plan(study: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> N
             "alone_seconds": 3.0,
             "plain_seconds": 9.0,
             "bytes": 0,
+            "peak_bytes": 1_500_000_000,
             "trained_epochs": 2,
             "asked_epochs": 2,
         },
         "notes": [],
     }
 
-    def plan_study(given: frostline.Study, *, cache: str, disk: str | None, listener: Listener) -> SimpleNamespace:
-        asked.append((len(given.expand()), cache, disk))
+    def plan_study(
+        given: frostline.Study, *, cache: str, disk: str | None, memory: str | None, listener: Listener
+    ) -> SimpleNamespace:
+        asked.append((len(given.expand()), cache, disk, memory))
         listener(Notice("measuring resnet18 on this machine, once"))
         return SimpleNamespace(to_json=lambda: planned)
 
@@ -155,5 +158,10 @@ def test_plan(study: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> N
     result = invoke("plan", "study.toml", "--set", "arms[0].epochs=5")
     assert (result.exit_code, result.stderr) == (0, "note: measuring resnet18 on this machine, once\n")
     assert "Predicted: 2.00 s together; 3.00 s each alone; 9.00 s by the plain loop (--plain)." in result.stdout
-    assert json.loads(invoke("plan", "study.toml", "--cache", "never", "--disk", "1GB", "--json").stdout) == planned
-    assert asked == [(2, "auto", None), (4, "never", "1GB")]
+    assert (
+        json.loads(
+            invoke("plan", "study.toml", "--cache", "never", "--disk", "1GB", "--memory", "4GB", "--json").stdout
+        )
+        == planned
+    )
+    assert asked == [(2, "auto", None, None), (4, "never", "1GB", "4GB")]

@@ -46,6 +46,7 @@ def made_up(
         head_parameter=1e-10,
         stack_step=1e-4,
         stack_parameter=1e-11,
+        saved=tuple(f / 100 for f in reversed(flops)),
         threads=2,
         lanes=(2,),
         slowdowns=((slowdown,) * len(names),),

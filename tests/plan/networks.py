@@ -41,6 +41,7 @@ def rates(**changes: Any) -> Rates:
         "head_parameter": 0.0,
         "stack_step": 2e-4,
         "stack_parameter": 1e-9,
+        "saved": (4e6, 3e6, 1e6, 1e3),
         "threads": 2,
         "lanes": (2,),
         "slowdowns": ((2.0, 2.0, 2.0, 2.0),),

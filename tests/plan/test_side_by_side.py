@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from tests.plan.networks import COUNTS, facts, rates
 
-from frostline.plan import CostModel, Decided, Plan, build_plan
+from frostline.errors import BudgetError
+from frostline.plan import NO_BUDGETS, Budgets, CostModel, Decided, Plan, build_plan
 from frostline.plan._side_by_side import START_SECONDS, makespan
 from frostline.plan._trajectories import grow_tree
 from frostline.study import Arm, Recipe
@@ -16,10 +17,15 @@ GAIN: dict[str, Any] = {"lanes": (2,), "slowdowns": ((1.1,) * 4,)}
 NONE: dict[str, Any] = {"lanes": (2,), "slowdowns": ((1.95,) * 4,)}
 
 
-def plan(*recipes: dict[str, Any], decided: dict[str, Decided] | None = None, **changes: Any) -> Plan:
+def plan(
+    *recipes: dict[str, Any],
+    decided: dict[str, Decided] | None = None,
+    budgets: Budgets = NO_BUDGETS,
+    **changes: Any,
+) -> Plan:
     costs = CostModel(facts(), rates(**changes))
     arms = [Arm(name=str(i), recipe=Recipe(backbone="net", image_size=32, **r)) for i, r in enumerate(recipes)]
-    return build_plan("s", arms, COUNTS, 10, lambda recipe: costs, decided=decided)
+    return build_plan("s", arms, COUNTS, 10, lambda recipe: costs, decided=decided, budgets=budgets)
 
 
 def late(seed: int, epochs: int = 5) -> dict[str, Any]:
@@ -74,6 +80,18 @@ def test_a_resumed_run_keeps_its_number(workers: int) -> None:
     assert fresh.workers == 3 - workers
     decided = {t.id: Decided(t.cut, t.layout, t.activations, workers) for t in fresh.trajectories}
     assert plan(*recipes, decided=decided, **changes).workers == workers
+
+
+def test_processes_keep_to_a_memory_budget() -> None:
+    free = plan(late(0), late(1), **GAIN)
+    peak = free.totals.peak_bytes
+    assert peak > plan(late(0), late(1), **NONE).totals.peak_bytes
+    assert free.trajectories[0].peak_bytes == peak
+    assert plan(late(0), late(1), budgets=Budgets(memory=peak), **GAIN).workers == 2
+    assert plan(late(0), late(1), budgets=Budgets(memory=peak - 1), **GAIN).workers == 1
+    decided = {t.id: Decided(t.cut, t.layout, t.activations, 2) for t in free.trajectories}
+    with pytest.raises(BudgetError, match=r"^training 2 trajectories side by side, as planned when the run began, "):
+        plan(late(0), late(1), decided=decided, budgets=Budgets(memory=peak - 1), **GAIN)
 
 
 def test_makespan_by_hand() -> None:

@@ -303,6 +303,7 @@ PLAN: dict[str, Any] = {
         "alone_seconds": 297.0,
         "plain_seconds": 1000.0,
         "bytes": 10_240_000,
+        "peak_bytes": 1_500_000_000,
         "trained_epochs": 7,
         "asked_epochs": 8,
     },
@@ -325,6 +326,7 @@ def test_a_plan_says_what_is_shared_and_why() -> None:
     assert arms.notes == (
         "2 arms for 8 epochs: 7 to train, 10.2 MB to keep on disk.",
         "Predicted: 3 min 19 s together; 4 min 57 s each alone; 16 min 40 s by the plain loop (--plain).",
+        "Memory: about 1.5 GB at most.",
         "measured on this machine",
     )
 

@@ -12,6 +12,7 @@ __all__ = [
     "CachePolicy",
     "DiskOption",
     "JsonOption",
+    "MemoryOption",
     "SetOption",
     "StudyArgument",
     "WorkspaceOption",
@@ -55,6 +56,14 @@ DiskOption = Annotated[
         metavar="SIZE",
         help="The most that this study's stored activations may take together, e.g. 10GB; the rest is recomputed.  "
         "[default: no limit]",
+    ),
+]
+MemoryOption = Annotated[
+    str | None,
+    typer.Option(
+        "--memory",
+        metavar="SIZE",
+        help="The most memory that the run may take, e.g. 4GB; what can't keep to it is refused.  [default: no limit]",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]

@@ -8,6 +8,7 @@ from frostline.cli._options import (
     CachePolicy,
     DiskOption,
     JsonOption,
+    MemoryOption,
     SetOption,
     StudyArgument,
     print_json,
@@ -24,6 +25,7 @@ def plan(
     overrides: SetOption = None,
     cache: CacheOption = CachePolicy.auto,
     disk: DiskOption = None,
+    memory: MemoryOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Print what a study's arms share, why, and the predicted cost.
@@ -34,7 +36,7 @@ def plan(
     import frostline
 
     asked = frostline.load_study(study, overrides or ())
-    planned = frostline.plan_study(asked, cache=cache.value, disk=disk, listener=_remark).to_json()
+    planned = frostline.plan_study(asked, cache=cache.value, disk=disk, memory=memory, listener=_remark).to_json()
     if as_json:
         print_json(planned)
         return

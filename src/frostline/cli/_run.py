@@ -12,6 +12,7 @@ from frostline.cli._options import (
     CacheOption,
     CachePolicy,
     DiskOption,
+    MemoryOption,
     SetOption,
     StudyArgument,
     WorkspaceOption,
@@ -50,6 +51,7 @@ def run(
     engine: Annotated[_Engine, typer.Option(help="What runs the frozen stages.")] = _Engine.auto,
     cache: CacheOption = CachePolicy.auto,
     disk: DiskOption = None,
+    memory: MemoryOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the finished run as JSON on standard output, and nothing else there.")
     ] = False,
@@ -69,7 +71,7 @@ def run(
     from frostline.cli._listener import make_listener
 
     listener = make_listener(place, lines_to=sys.stderr if as_json else sys.stdout)
-    again = _same_command(study, overrides, plain, workspace, device, engine.value, cache.value, disk, as_json)
+    again = _same_command(study, overrides, plain, workspace, device, engine.value, cache.value, disk, memory, as_json)
     try:
         with listener:
             record = frostline.run(
@@ -81,6 +83,7 @@ def run(
                 engine=engine.value,
                 cache=cache.value,
                 disk=disk,
+                memory=memory,
                 listener=listener,
             )
     except KeyboardInterrupt as interruption:
@@ -122,6 +125,7 @@ def _same_command(
     engine: str,
     cache: str,
     disk: str | None,
+    memory: str | None,
     as_json: bool,
 ) -> str:
     words = ["frostline", "run", study]
@@ -133,5 +137,6 @@ def _same_command(
     words += ["--engine", engine] if engine != "auto" else []
     words += ["--cache", cache] if cache != "auto" else []
     words += ["--disk", disk] if disk is not None else []
+    words += ["--memory", memory] if memory is not None else []
     words += ["--json"] if as_json else []
     return shlex.join(words)

@@ -166,6 +166,7 @@ def _measure(facts: BackboneFacts, asked: Asked, situation: Situation | None, tu
         head_parameter=timing.head_parameter_seconds(),
         stack_step=stack_step,
         stack_parameter=stack_parameter,
+        saved=tuple(timing.saved_image_bytes(chain, facts, name) for name in names),
         threads=torch.get_num_threads(),
         lanes=lanes,
         slowdowns=slowdowns,

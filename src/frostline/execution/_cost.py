@@ -32,7 +32,11 @@ def describe_cost(context: Context, seconds: float) -> dict[str, Any]:
         t.id: [row.seconds for row in context.ledger.epochs(context.run, t.id)] for t in context.plan.trajectories
     }
     measured = {**passes, **{id_: sum(rows) / len(rows) for id_, rows in epochs.items() if rows}}
-    decided = {t.id: Decided(t.cut, t.layout, t.activations, context.plan.workers) for t in context.plan.trajectories}
+    groups = {id_: group.id for group in context.plan.groups for id_ in group.trajectories}
+    decided = {
+        t.id: Decided(t.cut, t.layout, t.activations, context.plan.workers, groups[t.id])
+        for t in context.plan.trajectories
+    }
     again = context.prepared.plan(decided=decided, measured=measured)
     return {
         "seconds": seconds,

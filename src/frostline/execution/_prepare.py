@@ -141,6 +141,7 @@ def plan_study(
     *,
     cache: CachePolicy = "auto",
     disk: int | str | None = None,
+    memory: int | str | None = None,
     listener: Listener | None = None,
 ) -> Plan:
     """Return what a study would share, train and cost; measures this machine first where it hasn't been.
@@ -151,6 +152,7 @@ def plan_study(
             answer, ``never`` nowhere.
         disk: the most that the study's stored activations may take together, in bytes or as text such as ``10GB``;
             what doesn't fit is recomputed.
+        memory: the most that the run may take of memory, likewise; heads are trained in smaller groups to keep it.
         listener: told when the machine is measured, and what there is to know about the images.
 
     Raises:
@@ -158,7 +160,7 @@ def plan_study(
         StudyError, DataError, ModelError: the study asks for what isn't there.
     """
     check_cache_policy(cache)
-    budgets = read_budgets(disk)
+    budgets = read_budgets(disk, memory)
     prepared = prepare(study, listener)
     if listener is not None:
         for warning in prepared.dataset.warnings:

@@ -63,4 +63,8 @@ def decided_by(ledger: Ledger, run_id: str) -> dict[str, Decided]:
     """Return what the interrupted run planned for each trajectory: the same plan gives the same bits."""
     plan = ledger.load(run_id).plan
     workers = plan.get("workers", 1)
-    return {t["id"]: Decided(t["cut"], t["layout"], t.get("activations"), workers) for t in plan["trajectories"]}
+    groups = {id_: group["id"] for group in plan["groups"] for id_ in group["trajectories"]}
+    return {
+        t["id"]: Decided(t["cut"], t["layout"], t.get("activations"), workers, groups[t["id"]])
+        for t in plan["trajectories"]
+    }

@@ -27,7 +27,7 @@ from frostline.execution.events import Event, Listener, Notice, RunFinished, Run
 from frostline.features import Engines, FeatureStore
 from frostline.ledger import ArmEntry, Ledger, RunRecord, Segment
 from frostline.places import workspace_directory
-from frostline.plan import read_budgets
+from frostline.plan import NO_BUDGETS, read_budgets
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -48,6 +48,7 @@ def run(
     engine: str = "auto",
     cache: CachePolicy = "auto",
     disk: int | str | None = None,
+    memory: int | str | None = None,
     listener: Listener | None = None,
 ) -> RunRecord:
     """Run a study and return what the ledger has of it.
@@ -65,6 +66,7 @@ def run(
         cache: whether activations are stored: ``auto`` where that is predicted cheaper, ``always``, ``never``.
         disk: the most that the study's stored activations may take together, in bytes or as text such as ``10GB``;
             what doesn't fit is recomputed. An interrupted run keeps to what it had chosen.
+        memory: the most that the process may take of memory, likewise; heads are trained in smaller groups to keep it.
         listener: told each event as it happens.
 
     Raises:
@@ -73,7 +75,7 @@ def run(
     """
     emit: Listener = listener or _ignore
     check_cache_policy(cache)
-    budgets = read_budgets(None if plain else disk)  # the plain loop stores nothing
+    budgets = read_budgets(disk, memory)
     chosen_device = choose_device(device)
     chosen_engine = choose_engine(engine, chosen_device)
     raise_problems(check_networks(study))
@@ -93,6 +95,9 @@ def run(
             raise LedgerError(
                 f'nothing to resume: no interrupted run of "{study.name}" ({mode}) in {place}; run it without --resume'
             )
+        if plain:
+            prepared.plan("never", budgets=budgets)  # refuses what would need too much memory, all of it recomputed
+            budgets = NO_BUDGETS
         plan = prepared.plan(cache, None if taken_up is None else decided_by(ledger, taken_up), budgets=budgets)
         run_id = taken_up or _start(ledger, prepared, plan, mode, basis, provenance)
         context = Context(

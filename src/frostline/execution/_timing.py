@@ -1,4 +1,4 @@
-"""Times the pieces of a study's work on this machine, each in seconds."""
+"""Measures the pieces of a study's work on this machine, in seconds and in bytes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from frostline.execution._lanes import lane_seconds
 from frostline.models import build_head
 from frostline.places import cache_directory
 from frostline.study import Head, Optimizer, Phase, Recipe
-from frostline.training import HeadStack, StackMember, apply_layout, in_layout
+from frostline.training import HeadStack, StackMember, apply_layout, in_layout, saved_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +29,7 @@ __all__ = [
     "decode_seconds",
     "head_parameter_seconds",
     "parameter_step_seconds",
+    "saved_image_bytes",
     "slowdown",
     "stack_seconds",
     "step_seconds",
@@ -75,6 +76,13 @@ def tail_seconds(
     forward = _fastest(evaluate, least)
     tail.train()
     return forward / n, _fastest(train, least) / n
+
+
+def saved_image_bytes(chain: Chain, facts: BackboneFacts, cut: str) -> float:
+    """Return the bytes that training a tail keeps of an image for its backward pass."""
+    tail = (chain.tail(cut) if facts.cuttable else chain.model).train()
+    inputs = tuple(torch.rand(LEAST_IMAGES, *shape) for shape in facts.resolve(cut).shapes)
+    return saved_bytes(tail, inputs) / LEAST_IMAGES
 
 
 def slowdown(chain: Chain, facts: BackboneFacts, cut: str, layout: Layout, alone: float, n_lanes: int) -> float:

@@ -10,6 +10,7 @@ from frostline.plan._choices import Choice, choose_modes
 from frostline.plan._costs import EpochWork
 from frostline.plan._groups import Grouping, group_nodes
 from frostline.plan._passes import Need, gather_needs, plan_passes, test_bytes
+from frostline.plan._peaks import Peaks
 from frostline.plan._plan import ArmPlan, CachePolicy, Plan, Totals, TrajectoryPlan
 from frostline.plan._side_by_side import lay_side_by_side
 from frostline.plan._trajectories import Node, grow_tree
@@ -51,23 +52,22 @@ def build_plan(
         budgets: what disk and memory there is for it.
 
     Raises:
-        BudgetError: ``cache`` is ``always``, and what that stores is more than the disk budget.
+        BudgetError: ``cache`` is ``always``, and what that stores is more than the disk budget; or something needs
+            more memory than its budget, even alone.
         ModelError: a ``train_from`` that the backbone doesn't have.
     """
     decided = decided or {}
     nodes = grow_tree(arms, lambda recipe: costs_of(recipe).facts)
     works = {node.id: _work(node, arms[node.arm].recipe, counts, n_classes, costs_of) for node in nodes}
     choices = choose_modes(nodes, arms, works, counts, costs_of, cache, decided, budgets.disk)
-    grouping = group_nodes(nodes, arms, works, choices, costs_of)
-    side = lay_side_by_side(grouping, nodes, arms, costs_of, decided)
+    stored = [(node, choices[node.id]) for node in nodes if choices[node.id].mode == "cached"]
+    needs = gather_needs([(c.cut.name, c.activations, node.uses) for node, c in stored], arms, counts, costs_of)
+    peaks = Peaks(nodes, arms, works, choices, costs_of, needs, n_classes, budgets.memory)
+    grouping = group_nodes(nodes, arms, works, choices, costs_of, peaks, decided)
+    side = lay_side_by_side(grouping, nodes, arms, costs_of, decided, peaks)
     trajectories = tuple(
-        _plan_trajectory(node, choices[node.id], works[node.id], grouping.share[node.id], arms, costs_of)
-        for node in nodes
+        _plan_trajectory(node, choices[node.id], works[node.id], grouping, arms, costs_of) for node in nodes
     )
-    cached = [
-        (t.cut, t.activations, node.uses) for t, node in zip(trajectories, nodes, strict=True) if t.mode == "cached"
-    ]
-    needs = gather_needs(cached, arms, counts, costs_of)
     passes = plan_passes(needs)
     paths: list[list[Node]] = [[] for _ in arms]
     for node in nodes:  # parents come before children, so that each path is in the order of its phases
@@ -86,10 +86,11 @@ def build_plan(
         alone_seconds=sum(a.alone_seconds for a in arm_plans),
         plain_seconds=sum(a.plain_seconds for a in arm_plans),
         bytes=sum(p.bytes for p in passes) + test_bytes(needs, counts["test"]),
+        peak_bytes=max([peaks.passes, *grouping.peak.values()]),
         trained_epochs=sum(t.epochs for t in trajectories),
         asked_epochs=sum(arm.recipe.total_epochs for arm in arms),
     )
-    notes = [f"{t.id}: {t.why}" for t in trajectories if t.mode != "cached"]
+    notes = [*(f"{t.id}: {t.why}" for t in trajectories if t.mode != "cached"), *peaks.notes]
     threads = max(1, min(costs_of(arm.recipe).rates.threads for arm in arms) // side.workers)
     groups = tuple(grouping.groups)
     return Plan(study, passes, trajectories, groups, arm_plans, totals, side.workers, threads, tuple(notes))
@@ -110,11 +111,11 @@ def _plan_trajectory(
     node: Node,
     choice: Choice,
     work: EpochWork,
-    per_epoch: float,
+    grouping: Grouping,
     arms: Sequence[Arm],
     costs_of: Callable[[Recipe], CostModel],
 ) -> TrajectoryPlan:
-    recipe = arms[node.arm].recipe
+    recipe, per_epoch = arms[node.arm].recipe, grouping.share[node.id]
     keep = {used for arm, used in node.uses.items() if node.phase == len(arms[arm].recipe.phases) - 1}
     return TrajectoryPlan(
         id=node.id,
@@ -136,6 +137,7 @@ def _plan_trajectory(
         seconds_per_epoch=per_epoch,
         seconds=per_epoch * node.epochs,
         trained_parameters=costs_of(recipe).trained_parameters(work),
+        peak_bytes=grouping.peak[node.id],
     )
 
 

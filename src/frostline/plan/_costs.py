@@ -34,8 +34,9 @@ class Rates:
     ``store`` is how many bytes a second reach the disk. ``step`` is the cost of an optimizer step, ``parameter_step``
     that of each trained parameter in it, and ``head_parameter`` that of each of the head's parameters in training on an
     image. ``stack_step`` is a step of a stack of heads, with ``stack_parameter`` for each parameter and image on top,
-    of one stack on each of ``threads``. ``lanes`` are numbers of processes side by side, which share the threads, and
-    ``slowdowns[i]`` how many times longer than alone training from each cut takes in each of ``lanes[i]``.
+    of one stack on each of ``threads``. ``saved`` are the bytes that training from a cut keeps of an image for its
+    backward pass. ``lanes`` are numbers of processes side by side, which share the threads, and ``slowdowns[i]`` how
+    many times longer than alone training from each cut takes in each of ``lanes[i]``.
     """
 
     flops: tuple[float, ...]
@@ -55,6 +56,7 @@ class Rates:
     head_parameter: float
     stack_step: float
     stack_parameter: float
+    saved: tuple[float, ...]
     threads: int
     lanes: tuple[int, ...]
     slowdowns: tuple[tuple[float, ...], ...]
@@ -125,6 +127,10 @@ class CostModel:
     def trained_parameters(self, epoch: EpochWork) -> int:
         """Return how many parameters an epoch trains, the new head's among them."""
         return self.facts.parameters_without_head - epoch.train_from.parameters_before + epoch.head_parameters
+
+    def saved_bytes(self, train_from: CutFacts) -> float:
+        """Return the bytes that training from a cut keeps of each image for its backward pass."""
+        return self._at(self.rates.saved, train_from)
 
     def _epoch_seconds(self, curves: tuple[Sequence[float], Sequence[float]], epoch: EpochWork, cut: CutFacts) -> float:
         forward, train = curves

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 from frostline.plan._plan import GroupPlan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from frostline.plan._choices import Choice
     from frostline.plan._costs import CostModel, EpochWork
+    from frostline.plan._peaks import Peaks
+    from frostline.plan._plan import Decided
     from frostline.plan._trajectories import Node
     from frostline.study import Arm, Recipe
 
@@ -28,13 +30,15 @@ class Grouping:
     """The groups of a plan in the order they are trained in, and predicted seconds of an epoch by trajectory.
 
     ``share`` is a trajectory's part of its group's epoch, ``alone`` what it would take by itself, ``marginal`` what it
-    adds to the others; the three are equal for a trajectory that isn't stacked.
+    adds to the others; the three are equal for a trajectory that isn't stacked. ``peak`` is the most memory that the
+    process takes while a trajectory's group is trained, in bytes.
     """
 
     groups: list[GroupPlan] = field(default_factory=list)
     share: dict[str, float] = field(default_factory=dict)
     alone: dict[str, float] = field(default_factory=dict)
     marginal: dict[str, float] = field(default_factory=dict)
+    peak: dict[str, int] = field(default_factory=dict)
 
 
 def stack_key(recipe: Recipe) -> str:
@@ -48,16 +52,22 @@ def group_nodes(
     works: Mapping[str, EpochWork],
     choices: Mapping[str, Choice],
     costs_of: Callable[[Recipe], CostModel],
+    peaks: Peaks,
+    decided: Mapping[str, Decided],
 ) -> Grouping:
-    """Return how trajectories are trained together: stacked heads of one backbone and image size, others alone."""
+    """Return how trajectories are trained together: stacked heads of one backbone and image size, others alone.
+
+    Heads are divided where they need too much memory together; a resumed run keeps the groups that it had.
+    """
     grouping = Grouping()
     members: dict[object, list[Node]] = {}
     for node in nodes:
         recipe = arms[node.arm].recipe
         stacked = _is_stacked(node, choices[node.id], costs_of(recipe), works[node.id])
-        key: object = (recipe.backbone, recipe.weights, recipe.image_size) if stacked else node.id
+        before = decided[node.id].group if node.id in decided else None
+        key: object = (recipe.backbone, recipe.weights, recipe.image_size, before) if stacked else node.id
         members.setdefault(key, []).append(node)
-    for key, group in members.items():
+    for key, group in _divided(members, peaks):
         first = group[0]
         costs = costs_of(arms[first.arm].recipe)
         if isinstance(key, str):
@@ -65,11 +75,23 @@ def group_nodes(
             grouping.groups.append(GroupPlan(first.id, (first.id,), False, seconds * first.epochs))
             for table in (grouping.share, grouping.alone, grouping.marginal):
                 table[first.id] = seconds
+            grouping.peak[first.id] = peaks.trajectory(first)
             continue
+        grouping.peak |= dict.fromkeys((node.id for node in group), peaks.heads(group))
         _price_stacks(grouping, group, arms, works, costs)
         seconds = sum(grouping.share[node.id] * node.epochs for node in group)
         grouping.groups.append(GroupPlan(f"heads-{first.id}", tuple(node.id for node in group), True, seconds))
     return grouping
+
+
+def _divided(members: Mapping[object, list[Node]], peaks: Peaks) -> Iterator[tuple[object, list[Node]]]:
+    for key, group in members.items():
+        if isinstance(key, tuple) and key[-1] is None:
+            yield from ((key, part) for part in peaks.divide(group))
+        else:
+            if isinstance(key, tuple):
+                peaks.check_heads(group)
+            yield key, group
 
 
 def _is_stacked(node: Node, choice: Choice, costs: CostModel, work: EpochWork) -> bool:

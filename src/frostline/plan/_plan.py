@@ -36,13 +36,14 @@ class Decided(NamedTuple):
     """What an earlier plan chose for a trajectory, and a resumed run keeps to.
 
     ``activations`` is None where that plan was made before there was a choice: they are then as the recipe says.
-    ``workers`` is how many processes trained side by side; None leaves that open.
+    ``workers`` is how many processes trained side by side, ``group`` what it was trained with; None leaves that open.
     """
 
     cut: str
     layout: Layout
     activations: Activations | None = None
     workers: int | None = None
+    group: str | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,8 @@ class TrajectoryPlan:
     ``train_from`` run frozen.
     ``layout`` is how maps lie in memory.
     ``parent`` is the trajectory it goes on from, after ``parent_epochs`` of it; ``first_epoch`` counts the epochs that
-    came before over all phases. ``keep_epochs`` are the epochs after which an arm ends or a child begins.
+    came before over all phases. ``peak_bytes`` is the predicted peak of a process's resident memory that trains it.
+    ``keep_epochs`` are the epochs after which an arm ends or a child begins.
     """
 
     id: str
@@ -106,6 +108,7 @@ class TrajectoryPlan:
     seconds_per_epoch: float
     seconds: float
     trained_parameters: int
+    peak_bytes: int
 
 
 @dataclass(frozen=True)
@@ -135,13 +138,14 @@ class Totals:
     """Sums over the study: as planned, each arm alone, and every arm by the plain loop.
 
     ``bytes`` counts the test images too, which are stored for the arm that is chosen; which one isn't known yet, so it
-    is the most that this may take.
+    is the most that this may take. ``peak_bytes`` is the predicted peak of resident memory, of passes and training.
     """
 
     seconds: float
     alone_seconds: float
     plain_seconds: float
     bytes: int
+    peak_bytes: int
     trained_epochs: int
     asked_epochs: int
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from frostline.plan._costs import CostModel
     from frostline.plan._groups import Grouping
+    from frostline.plan._peaks import Peaks
     from frostline.plan._plan import Decided
     from frostline.plan._trajectories import Node
     from frostline.study import Arm, Recipe
@@ -38,6 +39,7 @@ def lay_side_by_side(
     arms: Sequence[Arm],
     costs_of: Callable[[Recipe], CostModel],
     decided: Mapping[str, Decided],
+    peaks: Peaks,
 ) -> SideBySide:
     """Choose the number of processes for the trajectories that aren't stacked, and price these accordingly.
 
@@ -46,6 +48,7 @@ def lay_side_by_side(
         nodes: all trajectories.
         arms, costs_of: their recipes and cost models.
         decided: what an earlier plan chose for each; a resumed run keeps to it.
+        peaks: what processes together take of memory, and the budget for it.
     """
     before = next((each.workers for each in decided.values()), None)
     alone = {group.id for group in grouping.groups if not group.stacked}
@@ -55,7 +58,9 @@ def lay_side_by_side(
     if len(trained) > 1 and before != 1:
         costs = {node.id: costs_of(arms[node.arm].recipe) for node in trained}
         measured = [set(each.rates.lanes) for each in costs.values()]
-        candidates = [n for n in sorted(set.intersection(*measured)) if n <= len(trained)]
+        candidates = [n for n in sorted(set.intersection(*measured)) if n <= len(trained) and peaks.allow(trained, n)]
+        if before:
+            peaks.check_side_by_side(trained, before)
         for n in [before] if before else candidates:
             seconds = {node.id: serial[node.id] * costs[node.id].slowdown(node.train_from, n) for node in trained}
             total = START_SECONDS + makespan(trained, seconds, n)
@@ -66,6 +71,7 @@ def lay_side_by_side(
             factor = costs[node.id].slowdown(node.train_from, best.workers)
             grouping.share[node.id] *= factor
             grouping.marginal[node.id] *= factor / best.workers
+            grouping.peak[node.id] = peaks.side_by_side(trained, best.workers)
         grouping.groups[:] = [
             group if group.stacked else replace(group, seconds=grouping.share[group.id] * epochs_of(group.id, trained))
             for group in grouping.groups

@@ -87,6 +87,7 @@ def _arms(plan: Mapping[str, Any]) -> Table:
             f"Predicted: {format_seconds(totals['seconds'])} together; {format_seconds(totals['alone_seconds'])} each "
             f"alone; {format_seconds(totals['plain_seconds'])} by the plain loop (--plain).",
             *_side_by_side(plan),
+            f"Memory: about {format_bytes(totals['peak_bytes'])} at most.",
             *(note for note in plan["notes"] if not note.endswith(said)),
         ),
     )

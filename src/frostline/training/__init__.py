@@ -10,6 +10,7 @@ from frostline.training._order import batch_order, batches_in_order
 from frostline.training._phase import PhaseTraining, frozen_changed, load_model_state
 from frostline.training._plain import PlainEpoch, train_plain
 from frostline.training._rows import Rows
+from frostline.training._saved import saved_bytes
 from frostline.training._stack import HeadStack, StackMember
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "load_tensors",
     "save_checkpoint",
     "save_tensors",
+    "saved_bytes",
     "score",
     "train_epoch",
     "train_plain",

@@ -1,0 +1,131 @@
+"""Predicted peak memory: what is there all along, and what a pass, a trajectory or a group of heads needs besides.
+
+The constants were measured on Linux with torch 2.14 and OpenVINO 2026.4 (tests/execution/test_memory.py compares runs).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from frostline.models.facts import BackboneFacts, CutFacts
+    from frostline.plan._choices import Choice
+    from frostline.plan._costs import CostModel, EpochWork
+    from frostline.plan._passes import Need
+    from frostline.study import Recipe
+
+__all__ = ["BASE_BYTES", "heads_bytes", "pass_bytes", "resident_bytes", "trajectory_bytes"]
+
+BASE_BYTES = 930_000_000
+"""Python with torch, torchvision, timm and the data's libraries, and what these keep after a first step."""
+
+ENGINE_BYTES = 170_000_000
+"""OpenVINO and torch.export, and what they keep after a pass."""
+
+COMPILED_COPIES = 2
+"""How often the weights of a compiled prefix are held: by what was exported, and by OpenVINO in its own layout."""
+
+ENGINES_KEPT, NETWORKS_KEPT = 3, 2
+"""Compiled prefixes, and backbones with their weights, that stay in memory."""
+
+ROWS_KEPT_BYTES = 64 * 1024 * 1024
+"""The most of stored rows that stays in memory."""
+
+FLOAT = 4
+
+PASS_BATCH, PASS_BATCHES, WAITING_BATCHES, WAITING_BYTES = 16, 8, 8, 256 * 1024 * 1024
+"""A pass's images at a time, its batches under way, and how much of what it gives may wait to be written."""
+
+BATCHES_AHEAD = 5
+"""Batches of inputs in memory at once: read ahead, in use, and copied to another layout."""
+
+WORKSPACE = 4
+"""The largest maps in memory beside those that are kept for the backward pass: gradients, and an operation's own."""
+
+CHECKPOINT_COPIES = 2
+"""What is written is serialized in memory first."""
+
+ROWS_AT_ONCE, READS_AHEAD = 4096, 5
+"""Rows that a stack of heads reads in one go, and such reads in memory at once."""
+
+HEAD_WORKSPACE, LOGIT_COPIES = 6, 2
+"""What a stack holds of a batch for each unit, and how often the validation logits of a head are held."""
+
+
+def resident_bytes(recipes: Iterable[tuple[Recipe, CostModel]], needs: Sequence[Need]) -> int:
+    """Return what stays in memory all along a run: libraries, pretrained weights, and compiled prefixes."""
+    networks = {(r.backbone, r.weights, r.image_size): FLOAT * costs.facts.parameters for r, costs in recipes}
+    kept = sorted(networks.values(), reverse=True)[:NETWORKS_KEPT]
+    prefixes = {(need.source._replace(split=""), need.cuts): COMPILED_COPIES * _prefix_bytes(need) for need in needs}
+    compiled = sorted(prefixes.values(), reverse=True)[:ENGINES_KEPT]
+    return BASE_BYTES + sum(kept) + sum(compiled) + (ENGINE_BYTES if compiled else 0)
+
+
+def pass_bytes(need: Need) -> int:
+    """Return what a feature pass needs beside what is resident: a network, batches under way, and what waits."""
+    facts = need.costs.facts
+    rows = PASS_BATCH * sum(facts.resolve(cut).row_bytes for cut in need.cuts)
+    images = PASS_BATCH * (1 + FLOAT) * facts.cuts[0].row_bytes
+    inside = PASS_BATCH * WORKSPACE * _largest_map(facts, facts.cuts[0])
+    waiting = min(WAITING_BATCHES * rows, max(WAITING_BYTES, rows))
+    return FLOAT * facts.parameters_without_head + PASS_BATCHES * (images + rows) + inside + waiting
+
+
+def trajectory_bytes(
+    choice: Choice, recipe: Recipe, phase: int, work: EpochWork, costs: CostModel, n_classes: int
+) -> int:
+    """Return what training a trajectory by itself needs beside what is resident."""
+    facts, batch = costs.facts, recipe.batch_size
+    weights = FLOAT * (facts.parameters_without_head + work.head_parameters)
+    trained = FLOAT * costs.trained_parameters(work)
+    state = _moments(recipe, phase) * trained
+    image = FLOAT * facts.cuts[0].row_bytes
+    crossing = image if work.train_from == facts.cuts[0] else work.train_from.row_bytes
+    # A hidden layer keeps its input, the sign of what it gives, and dropout's mask.
+    kept = costs.saved_bytes(work.train_from) + crossing + 3 * FLOAT * sum(recipe.head.hidden)
+    ahead = BATCHES_AHEAD * (choice.cut.row_bytes if choice.mode == "cached" else facts.cuts[0].row_bytes) + image
+    step = int(batch * (kept + ahead + WORKSPACE * _largest_map(facts, choice.cut)))
+    logits = 3 * FLOAT * work.n_val * n_classes
+    written = CHECKPOINT_COPIES * (trained + state)
+    # What a step has freed isn't all given back to the system by the time that the checkpoint is written.
+    return weights + trained + state + step + logits + written + _kept_rows(choice, work)
+
+
+def heads_bytes(heads: Sequence[tuple[Choice, Recipe, EpochWork]], costs: CostModel, n_classes: int) -> int:
+    """Return what training stacked heads together needs beside what is resident."""
+    lanes = min(costs.rates.threads, len(heads))
+    choice, _, work = heads[0]
+    total = 2 * FLOAT * costs.facts.parameters_without_head + _kept_rows(choice, work)
+    total += lanes * READS_AHEAD * max(_rows_at_once(r, w) * c.cut.row_bytes for c, r, w in heads)
+    for _, recipe, own in heads:
+        # Weights, two moments and a gradient; the first three once more for each copy that is written.
+        total += FLOAT * own.head_parameters * (4 + 3 * CHECKPOINT_COPIES)
+        total += HEAD_WORKSPACE * FLOAT * recipe.batch_size * (sum(recipe.head.hidden) + n_classes)
+        total += LOGIT_COPIES * FLOAT * own.n_val * n_classes
+    return total
+
+
+def _rows_at_once(recipe: Recipe, work: EpochWork) -> int:
+    return min(max(ROWS_AT_ONCE, recipe.batch_size), max(work.n_train, work.n_val))
+
+
+def _moments(recipe: Recipe, phase: int) -> int:
+    optimizer = recipe.phases[phase].optimizer
+    return 2 if optimizer.name != "sgd" else int(optimizer.momentum > 0)
+
+
+def _kept_rows(choice: Choice, work: EpochWork) -> int:
+    """Return how much of its stored rows a trajectory holds in memory."""
+    return min((work.n_train + work.n_val) * choice.cut.row_bytes, ROWS_KEPT_BYTES) if choice.mode == "cached" else 0
+
+
+def _prefix_bytes(need: Need) -> int:
+    return FLOAT * max(need.costs.facts.resolve(cut).parameters_before for cut in need.cuts)
+
+
+def _largest_map(facts: BackboneFacts, cut: CutFacts) -> int:
+    """Return the bytes of the largest tensors between two layers from a cut on, for one image."""
+    after = facts.cuts[facts.cuts.index(cut) :]
+    return max((each.row_bytes for each in after if each != facts.cuts[0]), default=0)

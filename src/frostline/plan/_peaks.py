@@ -1,0 +1,127 @@
+"""The memory budget: the predicted peak of each piece of work, heads divided into groups that fit, or a refusal."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from frostline.errors import BudgetError
+from frostline.plan._memory import BASE_BYTES, heads_bytes, pass_bytes, resident_bytes, trajectory_bytes
+from frostline.quantities import format_bytes, format_number_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from frostline.plan._choices import Choice
+    from frostline.plan._costs import CostModel, EpochWork
+    from frostline.plan._passes import Need
+    from frostline.plan._trajectories import Node
+    from frostline.study import Arm, Recipe
+
+__all__ = ["Peaks"]
+
+
+class Peaks:
+    """Peaks of resident memory, each that of the whole process while one thing is done, and the budget for them.
+
+    Args:
+        nodes, arms, works, choices, costs_of: the trajectories, where their rows enter, and what they cost.
+        needs: what is stored for them.
+        n_classes: K.
+        memory: the budget in bytes, None for no limit.
+
+    ``notes`` say which heads were divided to keep the budget.
+    """
+
+    def __init__(
+        self,
+        nodes: Sequence[Node],
+        arms: Sequence[Arm],
+        works: Mapping[str, EpochWork],
+        choices: Mapping[str, Choice],
+        costs_of: Callable[[Recipe], CostModel],
+        needs: Sequence[Need],
+        n_classes: int,
+        memory: int | None,
+    ) -> None:
+        self._arms, self._works, self._choices, self._costs_of = arms, works, choices, costs_of
+        self._n_classes, self._memory = n_classes, memory
+        self.notes: list[str] = []
+        recipes = [arms[node.arm].recipe for node in nodes]
+        self.resident = resident_bytes([(recipe, costs_of(recipe)) for recipe in recipes], needs)
+        self.passes = max((self.resident + pass_bytes(need) for need in needs), default=self.resident)
+        for need in needs:
+            self._keep(self.resident + pass_bytes(need), f"the feature pass {need.name}", "image_size")
+
+    def trajectory(self, node: Node) -> int:
+        """Return the peak while a trajectory is trained by itself; BudgetError names an arm that needs too much."""
+        recipe = self._arms[node.arm].recipe
+        peak = self.resident + self._training(node)
+        where = recipe.phases[node.phase].train_from
+        what = f"training {recipe.backbone} from {where} in batches of {recipe.batch_size}"
+        self._keep(peak, f'arm "{self._arms[node.arm].name}" ({what})', "batch_size or image_size, a later train_from")
+        return peak
+
+    def side_by_side(self, nodes: Sequence[Node], n: int) -> int:
+        """Return the peak of ``n`` processes that train trajectories, and of the one that waits for them."""
+        largest = sorted((self._training(node) for node in nodes), reverse=True)[:n]
+        return self.resident + sum(BASE_BYTES + each for each in largest)
+
+    def allow(self, nodes: Sequence[Node], n: int) -> bool:
+        """Return whether the budget leaves room for so many processes."""
+        return self._memory is None or self.side_by_side(nodes, n) <= self._memory
+
+    def check_side_by_side(self, nodes: Sequence[Node], n: int) -> None:
+        """Raise BudgetError where as many processes as an earlier plan had need too much."""
+        if n > 1:
+            what = f"training {n} trajectories side by side, as planned when the run began,"
+            self._keep(self.side_by_side(nodes, n), what, "study, begin anew (--no-resume)")
+
+    def _training(self, node: Node) -> int:
+        recipe = self._arms[node.arm].recipe
+        choice, work = self._choices[node.id], self._works[node.id]
+        return trajectory_bytes(choice, recipe, node.phase, work, self._costs_of(recipe), self._n_classes)
+
+    def heads(self, nodes: Sequence[Node]) -> int:
+        """Return the peak while heads are trained together."""
+        arms = [self._arms[node.arm] for node in nodes]
+        heads = [
+            (self._choices[node.id], arm.recipe, self._works[node.id]) for node, arm in zip(nodes, arms, strict=True)
+        ]
+        return self.resident + heads_bytes(heads, self._costs_of(arms[0].recipe), self._n_classes)
+
+    def divide(self, nodes: Sequence[Node]) -> list[list[Node]]:
+        """Return heads in as few groups, one after another, as the budget allows; they are alike as far as can be.
+
+        A head's numbers don't depend on its company. BudgetError names an arm whose head alone needs too much.
+        """
+        if self._memory is None or self.heads(nodes) <= self._memory:
+            return [list(nodes)]
+        for node in nodes:
+            self._keep(
+                self.heads([node]), f'arm "{self._arms[node.arm].name}"', "head or batch_size, fewer validation images"
+            )
+        n_groups, groups = 1, [list(nodes)]
+        while any(self.heads(group) > self._memory for group in groups):
+            n_groups += 1
+            bounds = [len(nodes) * i // n_groups for i in range(n_groups + 1)]
+            groups = [list(nodes[start:end]) for start, end in pairwise(bounds)]
+        self.notes.append(
+            f"{format_number_of(len(nodes), 'head')} in {n_groups} groups, one after another: together they need about "
+            f"{format_bytes(self.heads(nodes))} of memory, more than the budget of {format_bytes(self._memory)}"
+        )
+        return groups
+
+    def check_heads(self, nodes: Sequence[Node]) -> None:
+        """Raise BudgetError where heads that an earlier plan put together need too much."""
+        what = f"training {format_number_of(len(nodes), 'head')} together, as planned when the run began,"
+        self._keep(self.heads(nodes), what, "study, begin anew (--no-resume)")
+
+    def _keep(self, peak: int, what: str, smaller: str) -> None:
+        if self._memory is not None and peak > self._memory:
+            # Where libraries and weights alone are too much, nothing smaller helps.
+            advice = f"use a smaller {smaller}, or allow more" if self.resident <= self._memory else "allow more"
+            raise BudgetError(
+                f"{what} needs about {format_bytes(peak)} of memory ({format_bytes(self.resident)} of it for libraries "
+                f"and pretrained weights), more than the budget of {format_bytes(self._memory)}: {advice} (--memory)"
+            )
