@@ -71,6 +71,9 @@ def _draw(record: "RunRecord", keys: tuple[str, str] | None, value: Any) -> None
     console = report.make_console()
     if keys is None:
         report.draw(report.arms_table(record), console)
+        predicted = report.predicted_table(record)
+        if predicted is not None:
+            report.draw(predicted, console)
     else:
         for each in report.pivot(record, *keys, measure=value):
             report.draw(report.pivot_table(each), console)

@@ -8,6 +8,7 @@ from frostline.plan import Decided
 
 if TYPE_CHECKING:
     from frostline.execution._context import Context
+    from frostline.plan import PassPlan
 
 __all__ = ["describe_cost", "seconds_left"]
 
@@ -45,6 +46,16 @@ def describe_cost(context: Context, seconds: float) -> dict[str, Any]:
         "training_seconds": sum(sum(rows) for rows in epochs.values()),
         "predicted_bytes": context.plan.totals.bytes,
         "plain_seconds": context.plan.totals.plain_seconds,
+        "passes": [_pass_cost(context, planned) for planned in context.plan.passes],
+        "trajectories": [
+            {
+                "id": t.id,
+                "epochs": len(epochs[t.id]),
+                "seconds": sum(epochs[t.id]),
+                "predicted_seconds": t.seconds_per_epoch * len(epochs[t.id]),
+            }
+            for t in context.plan.trajectories
+        ],
         "arms": {
             arm.name: {
                 "alone_seconds": arm.alone_seconds,
@@ -55,4 +66,17 @@ def describe_cost(context: Context, seconds: float) -> dict[str, Any]:
             }
             for arm, planned in zip(again.arms, context.plan.arms, strict=True)
         },
+    }
+
+
+def _pass_cost(context: Context, planned: PassPlan) -> dict[str, Any]:
+    """Return a pass's measured cost beside its prediction; of one that was read from the cache only the bytes are."""
+    made = next((row for row in context.ledger.passes(context.run) if row.name == planned.name), None)
+    return {
+        "name": planned.name,
+        "seconds": made.seconds if made else 0.0,
+        "predicted_seconds": planned.seconds,
+        "bytes": made.n_bytes if made else 0,
+        "predicted_bytes": planned.bytes,
+        "reused": made is None or made.reused,
     }

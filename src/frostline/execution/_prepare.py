@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, get_args
 
 import numpy as np
@@ -115,6 +115,8 @@ def prepare(
                 images = load_images(dataset, dataset.train, first, backbone.preprocessing)
                 situation = Situation(backbone, images, engines)
             rates = measure_rates(facts, asked, situation)
+            if situation is not None:
+                rates = replace(rates, setup=0.0)  # what was compiled to be measured is what the pass uses
         costs[key] = CostModel(facts, rates)
     return Prepared(study, arms, dataset, costs)
 

@@ -8,6 +8,7 @@ from frostline.report._export import to_arrow, to_pandas, write_csv, write_parqu
 from frostline.report._numbers import format_fraction, format_loss, format_seconds
 from frostline.report._pivot import Pivot, PivotCell, pivot, pivot_table, varies
 from frostline.report._plan import plan_tables
+from frostline.report._predicted import predicted_table
 from frostline.report._runs import runs_table
 from frostline.report._stages import StageLine, stage_lines, stages_table
 from frostline.report._table import Table
@@ -29,6 +30,7 @@ __all__ = [
     "pivot",
     "pivot_table",
     "plan_tables",
+    "predicted_table",
     "runs_table",
     "stage_lines",
     "stages_table",

@@ -1,0 +1,58 @@
+"""What a run predicted beside what it measured: seconds and bytes of every pass, seconds of what trained together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from frostline.quantities import format_bytes, format_number_of
+from frostline.report._numbers import format_seconds
+from frostline.report._table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from frostline.ledger import RunRecord
+
+__all__ = ["predicted_table"]
+
+
+def predicted_table(record: RunRecord) -> Table | None:
+    """Return predicted beside measured; None before the run has ended, and where nothing of it was planned."""
+    passes, trajectories = record.cost.get("passes", []), record.cost.get("trajectories", [])
+    if not passes and not trajectories:
+        return None
+    rows = [
+        (
+            f"pass {each['name']}",
+            format_seconds(each["predicted_seconds"]),
+            "read from the cache" if each["reused"] else format_seconds(each["seconds"]),
+            "" if each["reused"] else _ratio(each),
+            format_bytes(each["predicted_bytes"]),
+            format_bytes(each["bytes"]),
+        )
+        for each in passes
+    ]
+    by_id = {each["id"]: each for each in trajectories}
+    for group in record.plan.get("groups", []):
+        members = [by_id[id_] for id_ in group["trajectories"] if id_ in by_id]
+        if members:
+            total = {key: sum(each[key] for each in members) for key in ("seconds", "predicted_seconds", "epochs")}
+            seconds = format_seconds(total["predicted_seconds"]), format_seconds(total["seconds"])
+            rows.append((_what(members, total["epochs"]), *seconds, _ratio(total), "", ""))
+    return Table(
+        title="predicted beside measured",
+        columns=("what", "predicted", "measured", "ratio", "predicted on disk", "on disk"),
+        rows=tuple(rows),
+        left=frozenset({"what"}),
+    )
+
+
+def _what(members: Iterable[Mapping[str, Any]], epochs: int) -> str:
+    names = [each["id"] for each in members]
+    what = f"training {names[0]}" if len(names) == 1 else f"{format_number_of(len(names), 'head')} from {names[0]} on"
+    return f"{what}, {format_number_of(epochs, 'epoch')}"
+
+
+def _ratio(cost: Mapping[str, Any]) -> str:
+    """Return measured over predicted."""
+    return f"{cost['seconds'] / cost['predicted_seconds']:.2f}" if cost["predicted_seconds"] else ""

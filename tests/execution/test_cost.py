@@ -1,0 +1,32 @@
+"""What a run says it cost: measured beside predicted, for every pass and trajectory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.execution.studies import RESNET, small_study
+
+import frostline
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_measured_stands_beside_predicted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FROSTLINE_CACHE", str(tmp_path / "cache"))
+    study = small_study({**RESNET, "train_from": ["layer4", "head"], "optimizer": {"name": "sgd", "lr": 1e-3}})
+    first, second = (frostline.run(study, workspace=tmp_path / "runs", cache="always") for _ in range(2))
+    (pass_,) = first.cost["passes"]
+    assert pass_["name"] == first.plan["passes"][0]["name"]
+    assert pass_["seconds"] > 0
+    assert pass_["predicted_seconds"] == first.plan["passes"][0]["seconds"]
+    assert pass_["bytes"] == pass_["predicted_bytes"] == first.plan["passes"][0]["bytes"]
+    assert not pass_["reused"]
+    assert second.cost["passes"][0]["reused"]
+    for trajectory, planned in zip(first.cost["trajectories"], first.plan["trajectories"], strict=True):
+        assert trajectory["id"] == planned["id"]
+        assert trajectory["epochs"] == planned["epochs"]
+        assert trajectory["predicted_seconds"] == pytest.approx(planned["seconds"])
+        assert trajectory["seconds"] > 0
+    assert first.cost["training_seconds"] == pytest.approx(sum(t["seconds"] for t in first.cost["trajectories"]))
