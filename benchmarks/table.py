@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.contestants import CONTESTANTS
+from benchmarks.parts import PARTS
 
 __all__ = ["format_table"]
 
@@ -48,13 +49,34 @@ def format_table(results: dict[str, Any]) -> str:
                 f"Frostline: predicted {cost['predicted_seconds']:.0f} s, took {cost['seconds']:.0f} s "
                 f"(passes {cost['pass_seconds']:.0f} s, training {cost['training_seconds']:.0f} s).",
             ]
-        if workload["target"]:
-            lines.append(f"Target against the notebook's loop: {workload['target']}.")
+        lines += _targets(workload)
         lines.append("")
-    limit = results.get("limit")
-    if limit:
-        lines += ["**limit**: operations a second beside a large matrix product on the same threads", ""]
-        lines += ["| what | Gop/s | of the product |", "|---|---:|---:|"]
-        lines += [f"| {row['what']} | {row['gops']:.0f} | {row['share']:.0%} |" for row in limit]
+    for name, rows in results["parts"].items():
+        lines += [f"**{name}**: {PARTS[name]}", "", "| what | measured | target | met | detail |"]
+        lines.append("|---|---:|---:|---|---|")
+        lines += [_format_row(row) for row in rows]
         lines.append("")
     return "\n".join(lines)
+
+
+def _targets(workload: dict[str, Any]) -> list[str]:
+    """Say what was to be reached, as ratios of wall time to Frostline's, and what was."""
+    seconds = {key: row["total_seconds"] for key, row in workload["contestants"].items() if "error" not in row}
+    ours, notebook = seconds.pop("frostline_run", None), seconds.pop("notebook", None)
+    lines = []
+    if ours and notebook and workload["target"]:
+        lines.append(f"Against the notebook's loop: {notebook / ours:.1f} times, to be at least {workload['target']}.")
+    if ours and seconds and workload["others"]:
+        best = min(seconds.values()) / ours
+        lines.append(f"Against the best of the others: {best:.1f} times, to be at least {workload['others']}.")
+    return lines
+
+
+def _format_row(row: dict[str, Any]) -> str:
+    def number(value: float) -> str:
+        return f"{value:,.{row['digits']}f} {row['unit']}".strip()
+
+    target = f"at least {number(row['least'])}" if row["least"] is not None else ""
+    target += f"at most {number(row['most'])}" if row["most"] is not None else ""
+    met = {True: "yes", False: "no", None: ""}[row["met"]]
+    return f"| {row['what']} | {number(row['value'])} | {target} | {met} | {row['detail']} |"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["WORKLOADS", "Arm", "Workload"]
+__all__ = ["WORKLOADS", "Arm", "Workload", "study_of"]
 
 ADAM = {"name": "adam", "lr": 1e-3}
 SGD = {"name": "sgd", "lr": 1e-3, "momentum": 0.9}
@@ -54,6 +54,16 @@ def _frozen() -> tuple[Arm, ...]:
 
 def _unfrozen(train_from: str) -> tuple[Arm, ...]:
     return tuple(Arm(train_from, ADAM, n) for n in (2, 3, 5))
+
+
+def study_of(workload: dict[str, Any], parquet: str, n_train: int, n_val: int) -> dict[str, Any]:
+    """Return a workload, given as plain data, as a study on so many images of a folder of Parquet files."""
+    return {
+        "name": workload["name"],
+        "data": {"source": "parquet", "path": parquet, "train": n_train, "val": n_val, "test": n_val},
+        "defaults": {key: workload[key] for key in ("backbone", "weights", "image_size", "batch_size")},
+        "arms": list(workload["arms"]),
+    }
 
 
 SWEEP = tuple(

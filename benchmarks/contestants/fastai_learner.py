@@ -16,6 +16,7 @@ from fastai.vision.all import (
     OptimWrapper,
     Resize,
     accuracy,
+    create_body,
     params,
     vision_learner,
 )
@@ -69,13 +70,14 @@ def main() -> None:
         names = list(children)
         at = names.index(free) if free in names else len(names)
         body = torch.nn.Sequential(*children.values())
-        flat = torch.nn.Sequential(torch.nn.Flatten(), head)
+        # fastai cuts a network before its last pooling and leaves this to the head.
+        n_body = len(create_body(torch.nn.Sequential(*children.values()), pretrained=False))
+        custom_head = torch.nn.Sequential(*list(children.values())[n_body:], torch.nn.Flatten(), head)
         learner = vision_learner(
             dls,
             lambda pretrained=False, body=body: body,
             pretrained=False,
-            cut=lambda model: model,
-            custom_head=flat,
+            custom_head=custom_head,
             init=None,
             normalize=False,
             splitter=lambda model, at=at: L(model[0][:at], model[0][at:], model[1]).map(params),

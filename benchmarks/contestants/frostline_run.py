@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import tempfile
-from typing import Any
 
 from benchmarks.contestants.common import Report, read_job
+from benchmarks.workloads import study_of
 
 
 def main() -> None:
@@ -18,21 +18,7 @@ def main() -> None:
         import frostline
         from frostline.cli import app  # noqa: F401 (what the command line loads counts too)
 
-        arms: list[dict[str, Any]] = [
-            {key: arm[key] for key in ("train_from", "optimizer", "epochs", "seed")} for arm in job["arms"]
-        ]
-        study = frostline.Study(
-            name=workload["name"],
-            data={
-                "source": "parquet",
-                "path": job["parquet"],
-                "train": job["n_train"],
-                "val": job["n_val"],
-                "test": job["n_val"],
-            },
-            defaults={key: workload[key] for key in ("backbone", "weights", "image_size", "batch_size")},
-            arms=arms,
-        )
+        study = frostline.Study(**study_of(workload, job["parquet"], job["n_train"], job["n_val"]))
         record = frostline.run(study)
         for index, arm in enumerate(record.arms):
             for row in arm.epochs:

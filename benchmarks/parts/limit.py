@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from benchmarks.rows import Row, fastest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import torch
 
-__all__ = ["measure_limit"]
+    from benchmarks.measuring import Session
 
 BATCH = 16
 SIZE = 2048
 
 
-def measure_limit() -> list[dict[str, Any]]:
-    """Return what reaches how many operations a second, in Gop/s and as a share of a large matrix product's."""
+def measure(session: Session) -> list[Row]:
     import numpy as np
     import torch
 
@@ -25,12 +25,12 @@ def measure_limit() -> list[dict[str, Any]]:
     from frostline.training import apply_layout, in_layout
 
     a, b = torch.rand(SIZE, SIZE), torch.rand(SIZE, SIZE)
-    product = 2 * SIZE**3 / _fastest(lambda: a @ b)
-    rows = [{"what": f"matrix product, {SIZE} x {SIZE}", "gops": product / 1e9, "share": 1.0}]
+    product = 2 * SIZE**3 / fastest(lambda: a @ b)
+    rows = [Row(f"matrix product, {SIZE} x {SIZE}", product / 1e9, "Gop/s", 0)]
 
     def add(what: str, operations: float, seconds: float) -> None:
         rate = operations / seconds
-        rows.append({"what": what, "gops": rate / 1e9, "share": rate / product})
+        rows.append(Row(what, rate / 1e9, "Gop/s", 0, detail=f"{rate / product:.0%} of the product"))
 
     backbone = load_backbone("resnet18", "none", 224)
     chain = build_chain(backbone, 10, Head(), 0)
@@ -56,15 +56,5 @@ def measure_limit() -> list[dict[str, Any]]:
             torch.autograd.backward(tail(*inputs).sum())
 
         # A backward pass takes two operations for each of the forward pass.
-        add(f"ResNet-18's layer4, training, {layout}", 3 * left * BATCH, _fastest(train))
+        add(f"ResNet-18's layer4, training, {layout}", 3 * left * BATCH, fastest(train))
     return rows
-
-
-def _fastest(work: Callable[[], object], repeats: int = 5) -> float:
-    work()
-    times = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - started)
-    return min(times)
