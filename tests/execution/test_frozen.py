@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.execution.studies import RESNET, small_study
 
 import frostline
 from frostline.errors import TrainingError
+from frostline.execution import _heads
 from frostline.models import freeze
+from frostline.training import HeadsTraining
+
+if TYPE_CHECKING:
+    from frostline.models import Chain
 
 
 @pytest.mark.parametrize(
@@ -28,3 +33,23 @@ def test_statistics_that_drift_stop_the_run(
     study = small_study({**RESNET, "train_from": "layer4"})
     with pytest.raises(TrainingError, match="resnet18: a parameter or buffer before layer4 changed"):
         frostline.run(study, resume=False, **options)
+
+
+def test_stacked_heads_that_touch_what_is_frozen_stop_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    chains: list[Chain] = []
+    specs, run_epoch = _heads._specs, HeadsTraining.run_epoch
+
+    def remember(*given: Any) -> Any:
+        made, chain = specs(*given)
+        chains.append(chain)
+        return made, chain
+
+    def touching(training: HeadsTraining, epoch: int, on_step: Any) -> Any:
+        chains[-1].model.get_buffer("bn1.running_mean").add_(1e-6)
+        return run_epoch(training, epoch, on_step)
+
+    monkeypatch.setattr(_heads, "_specs", remember)
+    monkeypatch.setattr(HeadsTraining, "run_epoch", touching)
+    study = small_study({**RESNET, "train_from": "head"})
+    with pytest.raises(TrainingError, match="resnet18: a parameter or buffer before head changed"):
+        frostline.run(study, resume=False, cache="always")
