@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 from frostline.errors import LedgerError, closest
 from frostline.ledger._claims import Claims
 from frostline.ledger._database import Database, explain_write_failure
-from frostline.ledger._reading import read_epochs, read_passes, read_record, read_runs
+from frostline.ledger._reading import find_run, read_epochs, read_passes, read_record, read_runs
 from frostline.ledger._records import EpochRow
-from frostline.ledger._writing import now_text, provenance_id, stored, write_epoch, write_status
+from frostline.ledger._writing import now_text, provenance_id, stored, write_epoch, write_run, write_status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -111,30 +111,7 @@ class Ledger:
         self._claims.claim(run, self.run_directory(run))
         try:
             with self._database.writing() as connection:
-                connection.execute(
-                    "INSERT INTO runs (run, study, study_digest, mode, status, created, study_json, data_json, "
-                    "plan_json, provenance) VALUES (?, ?, ?, ?, 'running', ?, ?, ?, ?, ?)",
-                    (
-                        run,
-                        study_name,
-                        study_digest,
-                        mode,
-                        now.isoformat(timespec="seconds"),
-                        json.dumps(study),
-                        json.dumps(data),
-                        json.dumps(plan),
-                        provenance_id(connection, provenance),
-                    ),
-                )
-                for position, arm in enumerate(arms):
-                    connection.execute(
-                        "INSERT INTO arms (run, position, name, recipe_json) VALUES (?, ?, ?, ?)",
-                        (run, position, arm.name, json.dumps(arm.recipe)),
-                    )
-                    connection.executemany(
-                        "INSERT INTO segments (run, arm, position, trajectory, epochs) VALUES (?, ?, ?, ?, ?)",
-                        [(run, arm.name, i, segment.trajectory, segment.epochs) for i, segment in enumerate(arm.path)],
-                    )
+                write_run(connection, run, study_name, study_digest, mode, now, study, data, plan, provenance, arms)
         except BaseException:
             # A run that couldn't be recorded never was.
             self._claims.release(run)
@@ -200,7 +177,7 @@ class Ledger:
         """
         with self._database.reading() as connection:
             names = [name for (name,) in connection.execute("SELECT run FROM runs ORDER BY seq DESC")]
-            name = _find(run, names, self.workspace)
+            name = find_run(run, names, self.workspace)
             return read_record(connection, name, self.run_directory(name), self._is_claimed)
 
     # What happens in a run
@@ -316,22 +293,6 @@ class Ledger:
                 raise explain_write_failure(error, self.run_directory(run), "the run's folder") from error
             return run
         raise LedgerError(f'no name is left for another run "{name}" in "{self.workspace}"')
-
-
-def _find(given: str | None, names: Sequence[str], workspace: Path) -> str:
-    if not names:
-        raise LedgerError(f'no runs in "{workspace}" yet: start one, e.g. `frostline run starter`')
-    if given is None:
-        return names[0]
-    found = [name for name in names if name == given] or [name for name in names if name.startswith(given)]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise LedgerError(f'"{given}" begins {len(found)} runs: {", ".join(found[:5])}; give more of the one you mean')
-    raise LedgerError(
-        f'there is no run "{given}" in "{workspace}"{closest(given, names) or ";"} '
-        f"the latest is {names[0]}, and `frostline runs` lists them all"
-    )
 
 
 def _slug(name: str) -> str:

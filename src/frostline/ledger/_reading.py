@@ -6,6 +6,7 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
+from frostline.errors import LedgerError, closest
 from frostline.ledger._records import ArmRecord, EpochRow, FileRow, PassRow, RunRecord, RunRow, Segment
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["read_epochs", "read_passes", "read_record", "read_runs"]
+__all__ = ["find_run", "read_epochs", "read_passes", "read_record", "read_runs"]
 
 
 def read_epochs(connection: sqlite3.Connection, run: str, trajectory: str) -> list[EpochRow]:
@@ -180,3 +181,23 @@ def _epoch_row(row: sqlite3.Row) -> EpochRow:
 
 def _number(stored: Any) -> float | None:
     return None if stored is None else float(stored)
+
+
+def find_run(given: str | None, names: Sequence[str], workspace: Path) -> str:
+    """Return the run that a name, or a unique beginning of one, means of all ``names``, the latest first.
+
+    None means the latest.
+    """
+    if not names:
+        raise LedgerError(f'no runs in "{workspace}" yet: start one, e.g. `frostline run starter`')
+    if given is None:
+        return names[0]
+    found = [name for name in names if name == given] or [name for name in names if name.startswith(given)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise LedgerError(f'"{given}" begins {len(found)} runs: {", ".join(found[:5])}; give more of the one you mean')
+    raise LedgerError(
+        f'there is no run "{given}" in "{workspace}"{closest(given, names) or ";"} '
+        f"the latest is {names[0]}, and `frostline runs` lists them all"
+    )

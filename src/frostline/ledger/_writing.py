@@ -1,4 +1,4 @@
-"""Writes to the database that more than one of the ledger's methods make."""
+"""Writes to the database: those that take more than a line."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from frostline.errors import LedgerError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from frostline.ledger._records import EpochRow
+    from frostline.ledger._records import ArmEntry, EpochRow
 
-__all__ = ["now_text", "provenance_id", "stored", "write_epoch", "write_status"]
+__all__ = ["now_text", "provenance_id", "stored", "write_epoch", "write_run", "write_status"]
 
 
 def write_epoch(connection: Any, run: str, trajectory: str, row: EpochRow) -> None:
@@ -70,3 +70,43 @@ def stored(value: float | None) -> float | str | None:
 def now_text() -> str:
     """Return the time of a record."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def write_run(
+    connection: Any,
+    run: str,
+    study_name: str,
+    study_digest: str,
+    mode: str,
+    created: datetime,
+    study: Mapping[str, Any],
+    data: Mapping[str, Any],
+    plan: Mapping[str, Any],
+    provenance: Mapping[str, Any],
+    arms: Sequence[ArmEntry],
+) -> None:
+    """Write a run as it begins; see ``Ledger.start_run``."""
+    connection.execute(
+        "INSERT INTO runs (run, study, study_digest, mode, status, created, study_json, data_json, "
+        "plan_json, provenance) VALUES (?, ?, ?, ?, 'running', ?, ?, ?, ?, ?)",
+        (
+            run,
+            study_name,
+            study_digest,
+            mode,
+            created.isoformat(timespec="seconds"),
+            json.dumps(study),
+            json.dumps(data),
+            json.dumps(plan),
+            provenance_id(connection, provenance),
+        ),
+    )
+    for position, arm in enumerate(arms):
+        connection.execute(
+            "INSERT INTO arms (run, position, name, recipe_json) VALUES (?, ?, ?, ?)",
+            (run, position, arm.name, json.dumps(arm.recipe)),
+        )
+        connection.executemany(
+            "INSERT INTO segments (run, arm, position, trajectory, epochs) VALUES (?, ?, ?, ?, ?)",
+            [(run, arm.name, i, segment.trajectory, segment.epochs) for i, segment in enumerate(arm.path)],
+        )
