@@ -59,11 +59,11 @@ def _unfrozen(train_from: str) -> tuple[Arm, ...]:
 def study_of(workload: dict[str, Any], parquet: str, n_train: int, n_val: int) -> dict[str, Any]:
     """Return a workload, given as plain data, as a study on so many images of a folder of Parquet files.
 
-    Without test images: nobody else has them, so that everyone does the same.
+    It has test images too, though nobody else has: the model that is chosen is judged on them in any study.
     """
     return {
         "name": workload["name"],
-        "data": {"source": "parquet", "path": parquet, "train": n_train, "val": n_val, "test": 0},
+        "data": {"source": "parquet", "path": parquet, "train": n_train, "val": n_val, "test": n_val},
         "defaults": {key: workload[key] for key in ("backbone", "weights", "image_size", "batch_size")},
         "arms": list(workload["arms"]),
     }

@@ -34,7 +34,7 @@ ROUNDS = 3
 
 
 def measure(session: Session) -> list[Row]:
-    data = load_dataset(Data(source="parquet", path=str(session.parquet), train=2000, val=100, test=0))
+    data = load_dataset(Data(source="parquet", path=str(session.parquet), train=2000, val=100, test=100))
     rows = []
     for name, weights, size, cuts, n in NETWORKS:
         with tempfile.TemporaryDirectory(dir=session.place) as place:
