@@ -77,6 +77,7 @@ def _source(table: Path, rows: list[_Row]) -> Source:
         parts={name: ids for name, ids in kept.items() if name == "train" or len(ids)},
         name=lambda image: rows[image].path,
         open=lambda _: read,
+        files=lambda ids: [table.parent / rows[image].path for image in ids.tolist()],
         faults=tuple(
             Skipped(f"{table.name}:{rows[image].line}", f"repeats {rows[image].path} of line {line}")
             for image, line in sorted(repeated.items())

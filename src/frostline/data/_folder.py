@@ -83,6 +83,7 @@ def _source(listing: _Listing) -> Source:
         parts={"train": np.empty(0, dtype=np.int64), **parts},
         name=lambda image: listing.name(paths[image]),
         open=lambda _: read,
+        files=lambda ids: [paths[image] for image in ids.tolist()],
         faults=tuple(listing.faults),
     )
 

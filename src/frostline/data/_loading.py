@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from frostline.data._checking import check_images
 from frostline.data._choosing import choose_splits
-from frostline.data._dataset import Dataset, Skipped, Split, pixels_digest
-from frostline.data._decoding import BadImageError
-from frostline.data._source import SPLIT_NAMES, Ids, Reader, Source
-from frostline.data._workers import map_in_threads
+from frostline.data._dataset import Dataset, Skipped, Split
+from frostline.data._source import SPLIT_NAMES, Ids, Source
 from frostline.errors import DataError, FrostlineError, closest
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ LISTED = 20  # faults named in a message; the rest is counted
 LISTED_IN_A_LINE = 5
 
 
-def load_dataset(data: Data) -> Dataset:
+def load_dataset(data: Data, *, remembered: bool = False) -> Dataset:
     """Return the images that a study asks for, split, decoded once to check them, with digests of their contents.
 
     Only the chosen images are decoded, in threads. Every image that can't be used is reported by name: in one error
@@ -35,6 +34,8 @@ def load_dataset(data: Data) -> Dataset:
 
     Args:
         data: source, path, sizes and seed; a relative path starts at the working directory.
+        remembered: whether what an earlier check found will do, of files whose size and time are the same since: for
+            plans. Images that a Parquet table only points at are not looked at again.
 
     Raises:
         DataError: a missing path, an unreadable layout, unknown split names, one class only, fewer images than
@@ -56,9 +57,10 @@ def load_dataset(data: Data) -> Dataset:
         chosen = choose_splits(source.labels, source.classes, source.parts, asked, data.seed)
     except DataError as error:
         raise DataError(f"{_where(data)}: {error}{_listed(faults)}") from error
-    read = source.open(np.concatenate([chosen[name] for name in SPLIT_NAMES]))
-    digests, bad = _check(source, chosen, read)
-    faults = [*faults, *bad]
+    ids = np.concatenate([chosen[name] for name in SPLIT_NAMES])
+    outcomes, read = check_images(source, ids, remembered=remembered)
+    digests = {image: each for image, each in zip(ids.tolist(), outcomes, strict=True) if isinstance(each, str)}
+    faults = [*faults, *(each for each in outcomes if isinstance(each, Skipped))]
     if faults and data.on_bad_image == "stop":
         raise DataError(
             f"{_where(data)}: {_counted(faults)} can't be used{_listed(faults)}\n"
@@ -135,34 +137,6 @@ def _trainable(source: Source) -> tuple[Source, list[Skipped]]:
         parts[name] = ids[renumbered[source.labels[ids]] >= 0]
     classes = tuple(source.classes[label] for label in kept.tolist())
     return dataclasses.replace(source, classes=classes, labels=renumbered[source.labels], parts=parts), faults
-
-
-def _check(source: Source, chosen: dict[str, Ids], read: Reader) -> tuple[dict[int, str], list[Skipped]]:
-    """Return the pixel digest of every chosen image that can be decoded, by id, and the others as faults."""
-    digests: dict[int, str] = {}
-    faults = []
-
-    def check(image: int) -> str | Skipped:
-        try:
-            return pixels_digest(read(image))
-        except (OSError, ValueError) as error:  # ValueError: a bad image, or a path that no system accepts
-            return Skipped(source.name(image), _cause(error))
-
-    ids = [image for name in SPLIT_NAMES for image in chosen[name].tolist()]
-    for image, outcome in zip(ids, map_in_threads(check, ids), strict=True):
-        if isinstance(outcome, Skipped):
-            faults.append(outcome)
-        else:
-            digests[image] = outcome
-    return digests, faults
-
-
-def _cause(error: OSError | ValueError) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "does not exist"
-    if isinstance(error, OSError):
-        return f"can't be read ({error.strerror or error})"
-    return str(error) if isinstance(error, BadImageError) else f"can't be read ({error})"
 
 
 def _split(name: str, ids: Ids, labels: Ids, digests: dict[int, str]) -> Split:

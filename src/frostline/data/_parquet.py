@@ -89,6 +89,7 @@ def open_parquet(path: str, image_column: str | None = None, label_column: str |
         parts=parts,
         name=name,
         open=lambda ids: _reader(files, image, ids),
+        files=lambda ids: [file.path for file in files],
         faults=tuple(Skipped(name(row), f"has no valid label ({label} = {values[row]!r})") for row in unlabelled),
     )
 

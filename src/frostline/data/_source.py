@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from frostline.data._decoding import Pixels
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from frostline.data._dataset import Skipped
 
 __all__ = ["SPLIT_NAMES", "Ids", "Reader", "Source", "canonical_split", "sorted_classes"]
@@ -42,6 +44,7 @@ class Source:
         parts: the ids of each split that the source has itself; ``train`` is always there.
         name: the name of an image, as a person would look for it.
         open: returns the reader of the chosen ids; a reader raises BadImageError and OSError.
+        files: returns the files that hold the chosen ids; none where there is nothing to decode.
         faults: what can't be used and was noticed before decoding anything.
     """
 
@@ -50,6 +53,7 @@ class Source:
     parts: dict[str, Ids]
     name: Callable[[int], str]
     open: Callable[[Ids], Reader]
+    files: Callable[[Ids], Sequence[Path]] = field(default=lambda ids: ())
     faults: tuple[Skipped, ...] = field(default=())
 
 

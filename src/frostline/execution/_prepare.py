@@ -95,7 +95,8 @@ def prepare(
     """
     arms = study.expand()
     raise_problems(check_networks(study))  # before the images, which may take a download
-    dataset = load_dataset(study.data)
+    # A run names what it stores by what is in the images; a plan only counts them.
+    dataset = load_dataset(study.data, remembered=networks is None)
     raise_problems(check_classes(arms, dataset.classes))
 
     def facts_of(recipe: Recipe) -> BackboneFacts:
