@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.parts.studies import run_study
+from benchmarks.parts.studies import forget_rows, run_study
 from benchmarks.rows import Row
 
 if TYPE_CHECKING:
@@ -55,15 +55,9 @@ def measure(session: Session) -> list[Row]:
                 named = {**study, "name": f"{train_from}-{epochs}-{mode}"}
                 cost = run_study(named, place, cache=cache, disk_rate=rate)["cost"]
                 seconds[mode] = cost["pass_seconds"] + cost["training_seconds"]
-                _forget_rows(place)
+                forget_rows(place)
             best = min(seconds.values())
             detail = f"chose {chosen}; cached {seconds['cached']:.1f} s, recomputed {seconds['recomputed']:.1f} s"
             what = f"{backbone} at {size} px from {train_from}: {title}"
             rows.append(Row(what, seconds[chosen] / best, "times the faster", most=CLOSE, detail=detail))
     return rows
-
-
-def _forget_rows(place: Path) -> None:
-    from frostline.features import FeatureStore
-
-    FeatureStore(place / "cache" / "features").prune(0)

@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.parts.studies import run_study
+from benchmarks.parts.studies import forget_rows, run_study
 from benchmarks.rows import Row
 from benchmarks.workloads import WORKLOADS, study_of
 
@@ -27,6 +27,7 @@ def measure(session: Session) -> list[Row]:
             run_study(study, Path(scratch), plan_only=True)
         for name, study in studies.items():
             result = run_study(study, Path(scratch))
+            forget_rows(Path(scratch))
             for what, predicted, seconds in _pieces(result):
                 if max(predicted, seconds) >= SHORT:
                     errors.append(abs(seconds / predicted - 1))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["run_study"]
+__all__ = ["forget_rows", "run_study"]
 
 CODE = """
 import json, sys
@@ -57,3 +57,10 @@ def run_study(
         raise RuntimeError(f"{study['name']} failed:\n{ended.stderr.strip()[-2000:]}")
     result: dict[str, Any] = json.loads(ended.stdout.strip().splitlines()[-1])
     return result
+
+
+def forget_rows(place: Path) -> None:
+    """Remove what runs in a place have stored, so that the next one begins from images."""
+    from frostline.features import FeatureStore
+
+    FeatureStore(place / "cache" / "features").prune(0)
