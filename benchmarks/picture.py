@@ -11,6 +11,9 @@ import vl_convert
 
 from benchmarks.contestants import CONTESTANTS
 
+LEAST = 0.8
+"""Where bars begin: a logarithmic scale has no zero."""
+
 
 def chart(results: dict[str, Any]) -> dict[str, Any]:
     """Return the Vega-Lite chart: a row of bars for each workload, on a logarithmic scale."""
@@ -26,22 +29,30 @@ def chart(results: dict[str, Any]) -> dict[str, Any]:
     order = [contestant.title for contestant in CONTESTANTS.values()]
     bar = {"type": "bar", "height": 14}
     text = {"type": "text", "align": "left", "dx": 4}
-    x = {"field": "ratio", "type": "quantitative", "scale": {"type": "log"}, "title": "times Frostline's wall time"}
+    scale = {"type": "log", "domain": [LEAST, 1000], "clamp": True}
+    x = {
+        "field": "ratio",
+        "type": "quantitative",
+        "scale": scale,
+        "stack": None,
+        "title": "times Frostline's wall time",
+    }
     y = {"field": "contestant", "type": "nominal", "sort": order, "title": None}
     color = {
         "condition": {"test": "datum.contestant === 'Frostline'", "value": "#2f7fb8"},
         "value": "#b9c4cc",
     }
-    header = {"labelAngle": 0, "labelAlign": "left", "labelOrient": "top"}
+    header = {"labelAngle": 0, "labelAlign": "left", "labelOrient": "top", "labelAnchor": "start", "labelFontSize": 12}
+    titles = [workload["title"] for workload in results["workloads"].values()]
     label = {"field": "ratio", "type": "quantitative", "format": ".3~g"}
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
         "data": {"values": values},
-        "facet": {"row": {"field": "workload", "title": None, "header": header}},
+        "facet": {"row": {"field": "workload", "title": None, "header": header, "sort": titles}},
         "spec": {
             "width": 520,
             "layer": [
-                {"mark": bar, "encoding": {"x": x, "y": y, "color": color}},
+                {"mark": bar, "encoding": {"x": x, "x2": {"datum": LEAST}, "y": y, "color": color}},
                 {"mark": text, "encoding": {"x": x, "y": y, "text": label}},
             ],
         },
