@@ -44,6 +44,7 @@ def test_rates_are_measured_once(fresh_places: Callable[[str], None], monkeypatc
     assert _calibration.known_rates(facts, beside) == _calibration.known_rates(facts, late) == again
 
 
+@pytest.mark.slow
 @pytest.mark.measured
 def test_ways_to_batch_are_tried_where_passes_are_long(
     fresh_places: Callable[[str], None], monkeypatch: pytest.MonkeyPatch

@@ -31,7 +31,7 @@ def busy_study() -> Study:
     """Return a study with a pass of two cuts, views, phases, and every kind of optimizer state."""
     return small_study(
         {"train_from": "head", "optimizer": [{"name": "adam"}, {"name": "sgd", "lr": 0.01, "momentum": 0.9}]},
-        {"train_from": "layer4", "optimizer": {"name": "adamw", "lr": 1e-4}, "schedule": "one-cycle"},
+        {"train_from": "layer4.1", "optimizer": {"name": "adamw", "lr": 1e-4}, "schedule": "one-cycle"},
         {"train_from": "head", "augmentation": "flip", "views": 2, "epochs": 3},
         {"phases": [{"train_from": "head", "epochs": 1}, {"train_from": "layer4.1", "epochs": [1, 2]}]},
         **RESNET,
@@ -87,7 +87,7 @@ def everything(record: RunRecord) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(("engine", "n_kills"), [("torch", 20), ("openvino", 5)])
+@pytest.mark.parametrize(("engine", "n_kills"), [("torch", 20), pytest.param("openvino", 5, marks=pytest.mark.slow)])
 def test_killed_at_random_moments_the_numbers_are_the_same(
     engine: str, n_kills: int, worker: Worker, fresh_places: Callable[[str], None]
 ) -> None:

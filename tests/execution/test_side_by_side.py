@@ -131,6 +131,7 @@ def test_a_process_that_dies_is_replaced_once(processes: Processes, fresh_places
     assert any("was killed by SIGKILL: it is tried once more" in text for text in notices)
 
 
+@pytest.mark.slow
 def test_what_dies_twice_is_given_up_and_the_others_finish(
     processes: Processes, fresh_places: Callable[[str], None]
 ) -> None:
@@ -176,6 +177,7 @@ def test_an_error_in_a_process_is_the_runs_own(
     assert processes.all_ended()
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_no_process_behind(processes: Processes, fresh_places: Callable[[str], None]) -> None:
     fresh_places("interrupted")
 

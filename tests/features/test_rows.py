@@ -25,8 +25,9 @@ ALL = np.arange(N)
 CUTS = ["input", "layer2", "layer3.0.conv2", "layer4.copy", "head"]
 
 
-@pytest.fixture(autouse=True, params=[0, 10**9], ids=["read from files", "held in memory"])
+@pytest.fixture(params=[0, 10**9], ids=["read from files", "held in memory"])
 def held_bytes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read rows in both ways."""
     monkeypatch.setattr(_features, "HELD_BYTES", request.param)
 
 
@@ -78,6 +79,7 @@ def test_a_rerun_is_bit_identical(store: FeatureStore, tmp_path: Path, engine: s
     assert contents(again) == contents(store)
 
 
+@pytest.mark.usefixtures("held_bytes")
 def test_float16_is_read_as_float32_within_half_a_unit_in_its_last_place(store: FeatureStore) -> None:
     run(store, ["layer4"])
     run(store, ["layer4"], "float16")
@@ -104,6 +106,7 @@ def test_activations_beyond_float16_are_refused(store: FeatureStore, monkeypatch
     assert store.open(make_specs(["head"], "float16")[0]) is None
 
 
+@pytest.mark.usefixtures("held_bytes")
 def test_reading_takes_any_order_and_repeats(store: FeatureStore) -> None:
     run(store, ["layer3.0.conv2"])
     features = open_rows(store, "layer3.0.conv2")
@@ -118,6 +121,7 @@ def test_reading_takes_any_order_and_repeats(store: FeatureStore) -> None:
             assert ours.flags.writeable
 
 
+@pytest.mark.usefixtures("held_bytes")
 def test_reading_ahead_can_stop_early(store: FeatureStore) -> None:
     run(store, ["head"])
     batches = open_rows(store, "head").batches([ALL] * 50)
@@ -126,6 +130,7 @@ def test_reading_ahead_can_stop_early(store: FeatureStore) -> None:
     assert not [thread.name for thread in threading.enumerate() if thread.name == "frostline-ahead"]
 
 
+@pytest.mark.usefixtures("held_bytes")
 @pytest.mark.parametrize("position", [-1, N])
 def test_a_position_outside_is_an_error(store: FeatureStore, position: int) -> None:
     run(store, ["head"])
@@ -136,6 +141,7 @@ def test_a_position_outside_is_an_error(store: FeatureStore, position: int) -> N
         list(features.batches([np.array([position])]))
 
 
+@pytest.mark.usefixtures("held_bytes")
 def test_no_images_at_all(store: FeatureStore) -> None:
     report = run(store, ["input", "head"], n=0)
     assert (report.n_bytes, report.engine, report.reused) == (0, "none", False)

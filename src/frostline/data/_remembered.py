@@ -31,10 +31,10 @@ KEPT = 16
 
 
 def files_key(files: Sequence[Path], ids: Ids) -> str | None:
-    """Return what names the images with these ids in these files as they are now; None where a file is missing."""
+    """Return what names the images with these ids in these files as they are now; None where one is missing."""
     try:
         states = [(str(file.absolute()), *_state(file)) for file in files]
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a path that no system accepts
         return None
     digest = hashlib.sha256(json.dumps(states).encode())
     digest.update(ids.tobytes())
