@@ -61,7 +61,12 @@ def main() -> None:
     report = Report("fastai", "torchvision")
     workload = job["workload"]
     dls = ImageDataLoaders.from_df(
-        frame, place, valid_col="is_valid", item_tfms=Resize(workload["image_size"]), bs=workload["batch_size"]
+        frame,
+        place,
+        valid_col="is_valid",
+        item_tfms=Resize(workload["image_size"]),
+        bs=workload["batch_size"],
+        num_workers=0,  # starting them takes seconds of each epoch, which few images would make too much of
     )
     kinds = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
     for index, arm in enumerate(job["arms"]):
