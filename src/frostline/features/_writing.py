@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Target", "Writing"]
 
 BATCHES_WAITING = 8
-BYTES_WAITING = 256 * 1024 * 1024
+BYTES_WAITING = 128 * 1024 * 1024
 """What may wait to be written: enough to bridge an fsync, bounded where rows are large."""
 
 

@@ -35,7 +35,7 @@ ROWS_KEPT_BYTES = 64 * 1024 * 1024
 
 FLOAT = 4
 
-PASS_BATCH, PASS_BATCHES, WAITING_BATCHES, WAITING_BYTES = 16, 8, 8, 256 * 1024 * 1024
+PASS_BATCH, PASS_BATCHES, WAITING_BATCHES, WAITING_BYTES = 16, 8, 8, 128 * 1024 * 1024
 """A pass's images at a time, its batches under way, and how much of what it gives may wait to be written."""
 
 BATCHES_AHEAD = 5

@@ -110,10 +110,12 @@ class HeadStack:
     def evaluate(self, rows: Rows) -> torch.Tensor:
         """Return each head's logits of all rows, float32 [M, N, K] on the CPU."""
         order = batches_in_order(rows.n, self._recipe.batch_size)
+        # One piece of memory: small ones, kept between reads that come and go, would keep theirs from being used again.
+        logits = torch.empty(len(self.members), rows.n, self._biases[-1].shape[1])
         with torch.no_grad():
-            batches = _in_batches(rows, order, 0, self._device)
-            logits = [self._logits(inputs) for inputs, _ in batches]
-        return torch.cat(logits, dim=1)
+            for positions, (inputs, _) in zip(order, _in_batches(rows, order, 0, self._device), strict=True):
+                logits[:, positions[0] : positions[-1] + 1] = self._logits(inputs)
+        return logits
 
     def head_state(self, index: int) -> dict[str, torch.Tensor]:
         """Return a head's parameters under the names that they have in a head of its own; the tensors are live."""
