@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from frostline.plan import Decided
+from frostline.execution._resuming import decided_by
 
 if TYPE_CHECKING:
     from frostline.execution._context import Context
@@ -33,12 +33,7 @@ def describe_cost(context: Context, seconds: float) -> dict[str, Any]:
         t.id: [row.seconds for row in context.ledger.epochs(context.run, t.id)] for t in context.plan.trajectories
     }
     measured = {**passes, **{id_: sum(rows) / len(rows) for id_, rows in epochs.items() if rows}}
-    groups = {id_: group.id for group in context.plan.groups for id_ in group.trajectories}
-    decided = {
-        t.id: Decided(t.cut, t.layout, t.activations, context.plan.workers, groups[t.id])
-        for t in context.plan.trajectories
-    }
-    again = context.prepared.plan(decided=decided, measured=measured)
+    again = context.prepared.plan(decided=decided_by(context.ledger, context.run), measured=measured)
     return {
         "seconds": seconds,
         "predicted_seconds": context.plan.totals.seconds,
