@@ -47,6 +47,7 @@ class Session:
             job = {
                 "workload": workload.to_json(),
                 "arms": arms,
+                "preparation": preparation_of(workload),
                 "n_train": n_train,
                 "n_val": n_val,
                 "images": str(self.images()),
@@ -91,6 +92,15 @@ class Session:
             backbone = load_backbone(workload.backbone, "default", workload.image_size)
             torch.save(backbone.module.state_dict(), path)
         return path
+
+
+def preparation_of(workload: Workload) -> dict[str, Any]:
+    """Return how a workload's weights want their images, as Frostline has it from the library they come from."""
+    from frostline.models.facts import backbone_facts
+
+    facts = backbone_facts(workload.backbone, workload.image_size, workload.weights)
+    names = ("image_size", "interpolation", "mean", "std")
+    return {name: getattr(facts, name) for name in names}
 
 
 def extrapolate(

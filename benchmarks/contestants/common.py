@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = [
-    "IMAGENET_MEAN",
-    "IMAGENET_STD",
+    "Preparation",
     "Report",
     "build_network",
     "build_optimizer",
@@ -25,7 +25,15 @@ __all__ = [
     "thaw",
 ]
 
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+@dataclass(frozen=True)
+class Preparation:
+    """How the weights want their images: pixels on a side, resizing, and statistics in units of [0, 1]."""
+
+    image_size: int
+    interpolation: str
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
 
 
 class Report:
@@ -48,9 +56,9 @@ class Report:
 
 
 def read_job() -> dict[str, Any]:
-    """Return the job: ``workload``, ``arms`` to train (with their epochs), ``images`` (a file), counts of images."""
+    """Return the job: ``workload``, ``arms`` with their epochs, ``preparation``, ``images`` (a file), their counts."""
     job: dict[str, Any] = json.load(sys.stdin)
-    return job
+    return {**job, "preparation": Preparation(**job["preparation"])}
 
 
 def load_arrays(job: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

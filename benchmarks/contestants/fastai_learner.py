@@ -13,6 +13,7 @@ from fastai.vision.all import (
     CategoryBlock,  # noqa: F401 (fails early where fastai is broken)
     ImageDataLoaders,
     L,
+    Normalize,
     OptimWrapper,
     Resize,
     accuracy,
@@ -59,12 +60,14 @@ def main() -> None:
     place = Path(str(job["scratch"])) / "png"
     frame = write_files(job, place)
     report = Report("fastai", "torchvision")
-    workload = job["workload"]
+    workload, preparation = job["workload"], job["preparation"]
+    resample = Image.Resampling[preparation.interpolation.upper()]
     dls = ImageDataLoaders.from_df(
         frame,
         place,
         valid_col="is_valid",
-        item_tfms=Resize(workload["image_size"]),
+        item_tfms=Resize(preparation.image_size, resamples=(resample, resample)),
+        batch_tfms=Normalize.from_stats(preparation.mean, preparation.std),
         bs=workload["batch_size"],
         num_workers=0,  # starting them takes seconds of each epoch, which few images would make too much of
     )

@@ -7,14 +7,13 @@ runs that differ only in their number of epochs are one run.
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torchvision.transforms import v2
 
 from benchmarks.contestants.common import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
+    Preparation,
     Report,
     build_network,
     build_optimizer,
@@ -23,17 +22,21 @@ from benchmarks.contestants.common import (
     thaw,
 )
 
-MEAN, STD = (torch.tensor(values).view(3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
-def prepared(images: torch.Tensor, size: int) -> torch.Tensor:
+def resize(images: torch.Tensor, preparation: Preparation) -> torch.Tensor:
     """Return all images at the network's size, uint8."""
-    resized = [v2.functional.resize(part, [size, size], antialias=True) for part in torch.split(images, 256)]
+    size, mode = [preparation.image_size] * 2, v2.InterpolationMode(preparation.interpolation)
+    resized = [v2.functional.resize(part, size, mode, antialias=True) for part in torch.split(images, 256)]
     return torch.cat(resized).contiguous(memory_format=torch.channels_last)
 
 
-def normalised(images: torch.Tensor) -> torch.Tensor:
-    return (images.float() / 255 - MEAN) / STD
+def normaliser(preparation: Preparation) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Return what makes the network's input of resized images."""
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (preparation.mean, preparation.std))
+    return lambda images: (images.float() / 255 - mean) / std
 
 
 def split_at(model: torch.nn.Module, name: str) -> tuple[torch.nn.Sequential, torch.nn.Sequential]:
@@ -57,9 +60,10 @@ def main() -> None:
     job = read_job()
     report = Report("torchvision")
     train_x, train_y, val_x, val_y = load_arrays(job)
-    size, batch_size = job["workload"]["image_size"], job["workload"]["batch_size"]
-    train = prepared(torch.from_numpy(train_x).permute(0, 3, 1, 2), size)
-    val = prepared(torch.from_numpy(val_x).permute(0, 3, 1, 2), size)
+    preparation, batch_size = job["preparation"], job["workload"]["batch_size"]
+    normalise = normaliser(preparation)
+    train = resize(torch.from_numpy(train_x).permute(0, 3, 1, 2), preparation)
+    val = resize(torch.from_numpy(val_x).permute(0, 3, 1, 2), preparation)
     labels, val_labels = torch.from_numpy(train_y), torch.from_numpy(val_y)
     criterion = torch.nn.CrossEntropyLoss()
     longest: dict[str, tuple[int, dict[str, Any]]] = {}
@@ -79,14 +83,14 @@ def main() -> None:
             tail.train()
             for positions in torch.split(torch.randperm(len(labels)), batch_size):
                 with torch.no_grad():
-                    features = prefix(normalised(train[positions]))
+                    features = prefix(normalise(train[positions]))
                 optimizer.zero_grad()
                 loss = criterion(tail(features), labels[positions])
                 loss.backward()
                 optimizer.step()
             tail.eval()
             with torch.no_grad():
-                logits = torch.cat([tail(prefix(normalised(part))) for part in torch.split(val, batch_size)])
+                logits = torch.cat([tail(prefix(normalise(part))) for part in torch.split(val, batch_size)])
             accuracy = float((logits.argmax(1) == val_labels).double().mean())
             report.epoch(index, time.perf_counter() - started, accuracy)
     report.write()

@@ -56,8 +56,8 @@ def main() -> None:
     job = read_job()
     report = Report("transformers", "accelerate", "torchvision")
     train_x, train_y, val_x, val_y = load_arrays(job)
-    size, batch_size = job["workload"]["image_size"], job["workload"]["batch_size"]
-    train, val = Batches(Images(train_x, train_y, size)), Batches(Images(val_x, val_y, size))
+    preparation, batch_size = job["preparation"], job["workload"]["batch_size"]
+    train, val = Batches(Images(train_x, train_y, preparation)), Batches(Images(val_x, val_y, preparation))
     for index, arm in enumerate(job["arms"]):
         network, head = build_network(job, arm["seed"])
         optimizer = build_optimizer(thaw(network, head, arm["train_from"]), arm["optimizer"])

@@ -66,9 +66,9 @@ def main() -> None:
     job = read_job()
     report = Report("lightning", "torchvision")
     train_x, train_y, val_x, val_y = load_arrays(job)
-    size, batch_size = job["workload"]["image_size"], job["workload"]["batch_size"]
-    train = DataLoader(Images(train_x, train_y, size), batch_size, shuffle=True)
-    val = DataLoader(Images(val_x, val_y, size), batch_size)
+    preparation, batch_size = job["preparation"], job["workload"]["batch_size"]
+    train = DataLoader(Images(train_x, train_y, preparation), batch_size, shuffle=True)
+    val = DataLoader(Images(val_x, val_y, preparation), batch_size)
     for index, arm in enumerate(job["arms"]):
         network, head = build_network(job, arm["seed"])
         module = Classifier(network, arm["optimizer"], report, index)

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 from benchmarks.contestants.common import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
+    Preparation,
     Report,
     build_network,
     build_optimizer,
@@ -28,10 +27,14 @@ from benchmarks.contestants.common import (
 class Images(Dataset[Any]):
     """CIFAR-10 as torchvision has it: PIL images, transformed one by one."""
 
-    def __init__(self, images: np.ndarray, labels: np.ndarray, size: int) -> None:
+    def __init__(self, images: np.ndarray, labels: np.ndarray, preparation: Preparation) -> None:
         self.images, self.labels = images, labels
         self.transform = transforms.Compose(
-            [transforms.Resize(size), transforms.ToTensor(), transforms.Normalize(IMAGENET_MEAN, IMAGENET_STD)]
+            [
+                transforms.Resize(preparation.image_size, transforms.InterpolationMode(preparation.interpolation)),
+                transforms.ToTensor(),
+                transforms.Normalize(preparation.mean, preparation.std),
+            ]
         )
 
     def __len__(self) -> int:
@@ -45,9 +48,9 @@ def main() -> None:
     job = read_job()
     report = Report("torchvision")
     train_x, train_y, val_x, val_y = load_arrays(job)
-    size, batch_size = job["workload"]["image_size"], job["workload"]["batch_size"]
-    train = DataLoader(Images(train_x, train_y, size), batch_size, shuffle=True)
-    val = DataLoader(Images(val_x, val_y, size), batch_size)
+    preparation, batch_size = job["preparation"], job["workload"]["batch_size"]
+    train = DataLoader(Images(train_x, train_y, preparation), batch_size, shuffle=True)
+    val = DataLoader(Images(val_x, val_y, preparation), batch_size)
     criterion = torch.nn.CrossEntropyLoss()
     for index, arm in enumerate(job["arms"]):
         model, head = build_network(job, arm["seed"])

@@ -9,23 +9,24 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from benchmarks.contestants.common import Report, build_network, load_arrays, read_job
-from benchmarks.contestants.handwritten import normalised, prepared, split_at
+from benchmarks.contestants.handwritten import normaliser, resize, split_at
 
 
 def main() -> None:
     job = read_job()
     report = Report("scikit-learn")
     train_x, train_y, val_x, val_y = load_arrays(job)
-    size, batch_size = job["workload"]["image_size"], job["workload"]["batch_size"]
+    preparation, batch_size = job["preparation"], job["workload"]["batch_size"]
+    normalise = normaliser(preparation)
     started = time.perf_counter()
     model, head = build_network(job, 0)
     prefix, _ = split_at(model.to(memory_format=torch.channels_last), head)
     prefix.eval()
 
     def features(images: np.ndarray) -> np.ndarray:
-        ready = prepared(torch.from_numpy(images).permute(0, 3, 1, 2), size)
+        ready = resize(torch.from_numpy(images).permute(0, 3, 1, 2), preparation)
         with torch.inference_mode():
-            return torch.cat([prefix(normalised(part)) for part in torch.split(ready, batch_size)]).numpy()
+            return torch.cat([prefix(normalise(part)) for part in torch.split(ready, batch_size)]).numpy()
 
     train, val = features(train_x), features(val_x)
     extraction = time.perf_counter() - started

@@ -4,44 +4,50 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from frostline.execution._passes import is_stored
 from frostline.execution._resuming import decided_by
 
 if TYPE_CHECKING:
     from frostline.execution._context import Context
+    from frostline.ledger import PassRow
     from frostline.plan import PassPlan
 
 __all__ = ["describe_cost", "seconds_left"]
 
 
 def seconds_left(context: Context) -> float:
-    """Return the predicted seconds of the passes and epochs that the ledger doesn't have yet."""
+    """Return the predicted seconds of passes that the cache doesn't have and of epochs that the ledger doesn't have."""
     ledger, run, plan = context.ledger, context.run, context.plan
     if context.plain:
         return plan.totals.plain_seconds
-    made = {row.name for row in ledger.passes(run)}
-    passes = sum(planned.seconds for planned in plan.passes if planned.name not in made)
+    passes = sum(planned.seconds for planned in plan.passes if not is_stored(context, planned))
     epochs = ((t.epochs - len(ledger.epochs(run, t.id))) * t.seconds_per_epoch for t in plan.trajectories)
     return passes + sum(epochs)
 
 
 def describe_cost(context: Context, seconds: float) -> dict[str, Any]:
-    """Return measured beside predicted: the run, its passes and trajectories, and each arm alone and on top."""
+    """Return measured beside predicted: the run, its passes and trajectories, and each arm alone and on top.
+
+    Passes that the cache had aren't counted in what was predicted for the run, as they weren't made.
+    """
     if context.plain:
         return {"seconds": seconds, "predicted_seconds": context.plan.totals.plain_seconds}
-    passes = {p.name: p.seconds for p in context.ledger.passes(context.run) if not p.reused}
+    made = {row.name: row for row in context.ledger.passes(context.run)}
+    passes = {name: row.seconds for name, row in made.items() if not row.reused}
     epochs = {
         t.id: [row.seconds for row in context.ledger.epochs(context.run, t.id)] for t in context.plan.trajectories
     }
     measured = {**passes, **{id_: sum(rows) / len(rows) for id_, rows in epochs.items() if rows}}
     again = context.prepared.plan(decided=decided_by(context.ledger, context.run), measured=measured)
+    reused = sum(planned.seconds for planned in context.plan.passes if planned.name in made.keys() - passes.keys())
     return {
         "seconds": seconds,
-        "predicted_seconds": context.plan.totals.seconds,
+        "predicted_seconds": context.plan.totals.seconds - reused,
         "pass_seconds": sum(passes.values()),
         "training_seconds": sum(sum(rows) for rows in epochs.values()),
         "predicted_bytes": context.plan.totals.bytes,
         "plain_seconds": context.plan.totals.plain_seconds,
-        "passes": [_pass_cost(context, planned) for planned in context.plan.passes],
+        "passes": [_pass_cost(made[p.name], p) for p in context.plan.passes if p.name in made],
         "trajectories": [
             {
                 "id": t.id,
@@ -64,14 +70,13 @@ def describe_cost(context: Context, seconds: float) -> dict[str, Any]:
     }
 
 
-def _pass_cost(context: Context, planned: PassPlan) -> dict[str, Any]:
+def _pass_cost(made: PassRow, planned: PassPlan) -> dict[str, Any]:
     """Return a pass's measured cost beside its prediction; of one that was read from the cache only the bytes are."""
-    made = next((row for row in context.ledger.passes(context.run) if row.name == planned.name), None)
     return {
         "name": planned.name,
-        "seconds": made.seconds if made else 0.0,
+        "seconds": made.seconds,
         "predicted_seconds": planned.seconds,
-        "bytes": made.n_bytes if made else 0,
+        "bytes": made.n_bytes,
         "predicted_bytes": planned.bytes,
-        "reused": made is None or made.reused,
+        "reused": made.reused,
     }

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from frostline.plan import Activations, PassPlan
     from frostline.study import Recipe
 
-__all__ = ["make_pass", "open_features"]
+__all__ = ["is_stored", "make_pass", "open_features"]
 
 
 def make_pass(context: Context, planned: PassPlan) -> None:
@@ -36,10 +36,7 @@ def make_pass(context: Context, planned: PassPlan) -> None:
     for split_name, n in planned.splits.items():
         split = context.dataset.split(split_name)
         for view in _views(planned.augmentation, planned.view_seed, planned.views):
-            specs = [
-                _spec(context, backbone, split, view, planned.backbone, cut, planned.activations)
-                for cut in planned.cuts
-            ]
+            specs = _pass_specs(context, backbone, planned, split, view)
 
             def load(positions: NDArray[np.int64], split: Split = split, view: View | None = view) -> NDArray[np.uint8]:
                 return load_images(context.dataset, split, positions, backbone.preprocessing, view)
@@ -71,6 +68,17 @@ def make_pass(context: Context, planned: PassPlan) -> None:
     context.emit(PassFinished(planned.name, planned.n_images, n_bytes, seconds, reused))
 
 
+def is_stored(context: Context, planned: PassPlan) -> bool:
+    """Return whether the cache has everything that a planned pass would store."""
+    backbone = context.networks.backbone(planned.backbone, planned.weights, planned.image_size)
+    return all(
+        context.store.has(spec)
+        for split_name in planned.splits
+        for view in _views(planned.augmentation, planned.view_seed, planned.views)
+        for spec in _pass_specs(context, backbone, planned, context.dataset.split(split_name), view)
+    )
+
+
 def open_features(
     context: Context, recipe: Recipe, cut: str, activations: Activations, split_name: str
 ) -> list[Features]:
@@ -94,6 +102,13 @@ def open_features(
             )
         opened.append(features)
     return opened
+
+
+def _pass_specs(
+    context: Context, backbone: Backbone, planned: PassPlan, split: Split, view: View | None
+) -> list[FeatureSpec]:
+    """Return what a pass stores of a split's view, cut by cut."""
+    return [_spec(context, backbone, split, view, planned.backbone, cut, planned.activations) for cut in planned.cuts]
 
 
 def _spec(

@@ -97,6 +97,11 @@ class FeatureStore:
             there = self._opened[spec.key] = Features(self.folder(spec), layout, mark)
         return there
 
+    def has(self, spec: FeatureSpec) -> bool:
+        """Return whether all rows of a specification are there; that they are intact, ``open`` checks."""
+        folder = self.folder(spec)
+        return _is_complete(folder, Layout.read(folder))
+
     def faults(self, spec: FeatureSpec, layout: Layout) -> dict[int, str]:
         """Return what is wrong with each shard that isn't whole; ``"absent"`` for one that was never finished."""
         folder, key = self.folder(spec), spec.key
@@ -221,5 +226,8 @@ def _entry(folder: Path) -> Entry | None:
     if layout is not None:
         with suppress(OSError, ValueError, KeyError):
             spec = dict(json.loads((folder / META).read_bytes())["spec"])
-    complete = layout is not None and all(record_path(folder, i).exists() for i in range(layout.n_shards))
-    return Entry(folder.name, spec, n_bytes, complete, last_used)
+    return Entry(folder.name, spec, n_bytes, _is_complete(folder, layout), last_used)
+
+
+def _is_complete(folder: Path, layout: Layout | None) -> bool:
+    return layout is not None and all(record_path(folder, i).exists() for i in range(layout.n_shards))
