@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import re
 import subprocess
 import sys
@@ -29,16 +30,10 @@ def test_version(spawn: Spawn) -> None:
     assert (result.returncode, result.stdout, result.stderr) == (0, f"frostline {frostline.__version__}\n", "")
 
 
-def test_help_is_quick_and_loads_no_torch() -> None:
-    code = (
-        "import sys, time; t = time.perf_counter(); import frostline.cli; print(time.perf_counter() - t, *sys.modules)"
-    )
-    seconds, *modules = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.split()
+def test_help_loads_nothing_slow() -> None:
+    code = "import sys, frostline.cli; print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"torch", "pyarrow", "pydantic", "numpy", "rich"} & set(modules)
-    # Far below 0.3 s by itself; the machine may be busy.
-    assert float(seconds) < 1.0
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
@@ -103,6 +98,15 @@ def test_interruption_of_any_command_is_code_130(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(frostline, "backbone_facts", interrupt, raising=False)
     result = invoke("stages", "resnet18")
     assert (result.exit_code, result.stdout, result.stderr) == (130, "", "interrupted\n")
+
+
+def test_a_file_that_fails_is_named(monkeypatch: pytest.MonkeyPatch, invoke: Invoke) -> None:
+    def fail(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "weights.pth")
+
+    monkeypatch.setattr(frostline, "backbone_facts", fail, raising=False)
+    result = invoke("stages", "resnet18")
+    assert (result.exit_code, result.stdout, result.stderr) == (1, "", "error: weights.pth: Permission denied\n")
 
 
 def test_a_mistake_of_ours_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:

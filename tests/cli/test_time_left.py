@@ -33,6 +33,15 @@ def test_what_was_read_back_says_nothing_of_the_pace() -> None:
     assert time_left.seconds_left(15.0) == pytest.approx(25.0)
 
 
+def test_the_pass_over_the_test_images_is_expected() -> None:
+    time_left = TimeLeft({**PLAN, "totals": {"test_seconds": 25.0}}, 2, 125.0)
+    for part in (("pass", "p"), ("trajectory", "a"), ("trajectory", "b")):
+        time_left.advance(part, 1.0)
+    assert time_left.fraction == pytest.approx(0.8)
+    time_left.advance(("pass", "p, test"), 1.0)
+    assert time_left.fraction == pytest.approx(1.0)
+
+
 def test_work_never_goes_back() -> None:
     time_left = TimeLeft(PLAN, 2, 100.0)
     time_left.advance(("trajectory", "a"), 0.5)

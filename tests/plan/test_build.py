@@ -167,7 +167,20 @@ def test_adding_an_arm_that_differs_only_in_epochs_costs_nothing() -> None:
     alone, company = plan(head(5)), plan(head(5), head(2), head(3))
     assert company.totals.seconds == alone.totals.seconds
     assert [arm.marginal_seconds for arm in company.arms[1:]] == [0, 0]
-    assert company.arms[0].alone_seconds == pytest.approx(alone.totals.seconds)
+    assert company.arms[0].alone_seconds == pytest.approx(alone.totals.seconds - alone.totals.test_seconds)
+
+
+def test_judging_counts_once() -> None:
+    costs = CostModel(facts(), rates())
+    images, late, last = costs.facts.cuts[0], *costs.facts.cuts[2:]
+    n = COUNTS["test"]
+    cached = plan(head(5), {"train_from": "late", "epochs": 5}).totals
+    # The way of the validation images: to both cuts, by what was compiled already.
+    to_both = costs.pass_seconds(last, n, n * 8_400)
+    assert cached.test_seconds == pytest.approx(to_both + costs.evaluation_seconds(n, late))
+    recomputed = plan(head(5, frozen_norm="batch")).totals
+    assert recomputed.test_seconds == pytest.approx(costs.evaluation_seconds(n, images))
+    assert recomputed.seconds == pytest.approx(recomputed.alone_seconds)
 
 
 def test_marginal_and_alone_costs_by_hand() -> None:
@@ -180,7 +193,7 @@ def test_marginal_and_alone_costs_by_hand() -> None:
     assert made.arms[0].marginal_seconds == pytest.approx(5 * epoch + to_both - to_late)
     assert made.arms[0].alone_seconds == pytest.approx(5 * epoch + costs.pass_seconds(last, 1200, 1200 * 400))
     assert made.totals.seconds == pytest.approx(
-        sum(p.seconds for p in made.passes) + sum(t.seconds for t in made.trajectories)
+        sum(p.seconds for p in made.passes) + sum(t.seconds for t in made.trajectories) + made.totals.test_seconds
     )
 
 
@@ -188,7 +201,7 @@ def test_alone_an_arm_for_which_storing_does_not_pay_would_recompute() -> None:
     company = plan(*(head(1, seed=seed) for seed in range(40)), setup=1000.0)
     alone = plan(head(1), setup=1000.0)
     assert company.trajectories[0].mode == "cached" or company.totals.seconds == company.totals.alone_seconds
-    assert company.arms[0].alone_seconds == pytest.approx(alone.totals.seconds)
+    assert company.arms[0].alone_seconds == pytest.approx(alone.totals.seconds - alone.totals.test_seconds)
 
 
 def test_ids_do_not_depend_on_company_or_order() -> None:

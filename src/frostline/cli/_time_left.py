@@ -12,6 +12,8 @@ __all__ = ["Part", "TimeLeft"]
 Part: TypeAlias = tuple[str, str]
 """A piece of a run's work: ``("pass", name)`` or ``("trajectory", id)``."""
 
+_JUDGING: Final = ("pass", "over the test images of the arm that is chosen")
+
 # Below this share of the predicted work the clock says little, and the prediction is taken as it is.
 _ENOUGH: Final = 0.03
 
@@ -31,6 +33,7 @@ class TimeLeft:
             self._seconds["pass", each["name"]] = max(float(each["seconds"]), 1e-9)
         for each in plan.get("trajectories", ()):
             self._seconds["trajectory", each["id"]] = max(float(each["seconds"]), 1e-9)
+        self._seconds[_JUDGING] = float(plan.get("totals", {}).get("test_seconds", 0.0))
         self._even = max((predicted_seconds or 1.0) / max(n_trajectories, 1), 1e-9)
         self._n_trajectories = n_trajectories
         self._done: dict[Part, float] = {}
@@ -38,8 +41,9 @@ class TimeLeft:
 
     def advance(self, part: Part, fraction: float, *, free: bool = False) -> None:
         """Say that a part is done to a fraction in [0, 1]; ``free`` when it cost no time now (read from a store)."""
-        if part not in self._seconds:
-            self._seconds[part] = self._even
+        if part not in self._seconds:  # the plan knows every pass but the last one
+            part = _JUDGING if part[0] == "pass" else part
+            self._seconds.setdefault(part, self._even)
         before = self._done.get(part, 0.0)
         self._done[part] = max(before, min(fraction, 1.0))
         if free:

@@ -16,13 +16,13 @@ __all__ = ["describe_cost", "seconds_left"]
 
 
 def seconds_left(context: Context) -> float:
-    """Return the predicted seconds of passes that the cache doesn't have and of epochs that the ledger doesn't have."""
+    """Return the predicted seconds of judging, passes that the cache doesn't have, epochs that the ledger doesn't."""
     ledger, run, plan = context.ledger, context.run, context.plan
     if context.plain:
         return plan.totals.plain_seconds
     passes = sum(planned.seconds for planned in plan.passes if not is_stored(context, planned))
     epochs = ((t.epochs - len(ledger.epochs(run, t.id))) * t.seconds_per_epoch for t in plan.trajectories)
-    return passes + sum(epochs)
+    return passes + sum(epochs) + plan.totals.test_seconds
 
 
 def describe_cost(context: Context, seconds: float) -> dict[str, Any]:
@@ -39,7 +39,9 @@ def describe_cost(context: Context, seconds: float) -> dict[str, Any]:
     }
     measured = {**passes, **{id_: sum(rows) / len(rows) for id_, rows in epochs.items() if rows}}
     again = context.prepared.plan(decided=decided_by(context.ledger, context.run), measured=measured)
-    reused = sum(planned.seconds for planned in context.plan.passes if planned.name in made.keys() - passes.keys())
+    predicted = {planned.name: planned.seconds for planned in context.plan.passes}
+    # The only pass that isn't in the plan is that over the test images.
+    reused = sum(predicted.get(name, context.plan.totals.test_seconds) for name in made.keys() - passes.keys())
     return {
         "seconds": seconds,
         "predicted_seconds": context.plan.totals.seconds - reused,

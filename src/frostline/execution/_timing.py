@@ -7,18 +7,18 @@ import tempfile
 import time
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from frostline.execution._lanes import lane_seconds
 from frostline.models import build_head
 from frostline.places import cache_directory
 from frostline.study import Head, Optimizer, Phase, Recipe
-from frostline.training import HeadStack, StackMember, apply_layout, in_layout, saved_bytes
+from frostline.training import HeadsTraining, StackMember, StackSpec, apply_layout, in_layout, saved_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from frostline.models import Chain
@@ -120,23 +120,22 @@ def step_seconds(chain: Chain) -> float:
 
 
 def stack_seconds(facts: BackboneFacts) -> tuple[float, float]:
-    """Return the seconds of a step of a stack on one thread, and those for each parameter and image on top."""
+    """Return the seconds of a step of a stack beside one on each other thread, and each parameter and image on top."""
     n_classes, recipe = 10, Recipe()
-    rows = _RandomRows(STACK_STEPS * recipe.batch_size, facts.head_features)
+    rows, one = (_RandomRows(n, facts.head_features) for n in (STACK_STEPS * recipe.batch_size, 1))
     head = build_head(Head(), facts.head_features, n_classes, 0)
     phases = [Phase(optimizer=Optimizer(name="sgd")), Phase(optimizer=Optimizer(name="adam"))]
 
     def step_seconds(n_heads: int) -> float:
-        members = [StackMember(str(i), phases[i % 2]) for i in range(n_heads)]
-        stack = HeadStack(head, members, recipe, torch.nn.CrossEntropyLoss(), torch.device("cpu"))
-        return _fastest(lambda: stack.run_epoch(0, rows, lambda step, n: None)) / STACK_STEPS
+        members = [StackMember(str(i), phases[i % 2]) for i in range(n_heads * torch.get_num_threads())]
+        specs = [
+            StackSpec(head, recipe, tuple(members[start : start + n_heads]), rows, one)
+            for start in range(0, len(members), n_heads)
+        ]
+        with HeadsTraining(specs, rows.labels, [str(i) for i in range(n_classes)], torch.device("cpu")) as training:
+            return _fastest(lambda: training.run_epoch(0, lambda step, n: None)) / STACK_STEPS
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        few, many = step_seconds(2), step_seconds(MANY_HEADS)
-    finally:
-        torch.set_num_threads(threads)
+    few, many = step_seconds(2), step_seconds(MANY_HEADS)
     each = max(many - few, 0.0) / (MANY_HEADS - 2)
     return few - 2 * each, each / ((facts.head_features + 1) * n_classes * recipe.batch_size)
 
@@ -145,13 +144,13 @@ class _RandomRows:
     """Rows of noise in memory, with labels all alike."""
 
     def __init__(self, n: int, width: int) -> None:
-        self.n, self._rows = n, torch.rand(n, width)
+        self.n, self.labels, self._rows = n, np.zeros(n, np.int64), torch.rand(n, width)
 
     def batches(
         self, order: Sequence[NDArray[np.int64]], epoch: int, device: torch.device
     ) -> Iterator[tuple[tuple[torch.Tensor, ...], torch.Tensor]]:
         for positions in order:
-            yield (self._rows[torch.from_numpy(positions)],), torch.zeros(len(positions), dtype=torch.long)
+            yield (self._rows[torch.from_numpy(positions)],), torch.from_numpy(self.labels[positions])
 
 
 def parameter_step_seconds() -> float:

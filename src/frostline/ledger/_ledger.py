@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from frostline.errors import LedgerError, closest
 from frostline.ledger._claims import Claims
-from frostline.ledger._database import Database, explain_write_failure
+from frostline.ledger._database import Database
+from frostline.ledger._folders import keep_folder, make_folder
 from frostline.ledger._reading import find_run, read_epochs, read_passes, read_record, read_runs
 from frostline.ledger._records import EpochRow
 from frostline.ledger._writing import now_text, provenance_id, stored, write_epoch, write_run, write_status
@@ -107,7 +107,7 @@ class Ledger:
             raise LedgerError(f'the run of "{study_name}" has no arms, or an arm without a trajectory')
         self._database.check()
         now = datetime.now(UTC)
-        run = self._make_directory(f"{now:%Y%m%d-%H%M%S}-{_slug(study_name)}")
+        run = make_folder(self.workspace, study_name, now)
         self._claims.claim(run, self.run_directory(run))
         try:
             with self._database.writing() as connection:
@@ -143,12 +143,8 @@ class Ledger:
         """
         self._require(run)
         self._database.check()
-        directory = self.run_directory(run)
-        try:
-            directory.mkdir(exist_ok=True)
-        except OSError as error:
-            raise explain_write_failure(error, directory, "the run's folder") from error
-        self._claims.claim(run, directory)
+        keep_folder(self.run_directory(run))
+        self._claims.claim(run, self.run_directory(run))
         with self._database.writing() as connection:
             connection.execute("UPDATE runs SET status = 'running', finished = NULL WHERE run = ?", (run,))
             if provenance is not None:
@@ -280,20 +276,3 @@ class Ledger:
             names = [name for (name,) in connection.execute("SELECT run FROM runs")]
         if run not in names:
             raise LedgerError(f'there is no run "{run}" in "{self.workspace}"{closest(run, names)}')
-
-    def _make_directory(self, name: str) -> str:
-        # Making the folder decides who has the name: two processes may start a study in the same second.
-        for number in range(1, 1000):
-            run = name if number == 1 else f"{name}-{number}"
-            try:
-                self.run_directory(run).mkdir(parents=True)
-            except FileExistsError:
-                continue
-            except OSError as error:
-                raise explain_write_failure(error, self.run_directory(run), "the run's folder") from error
-            return run
-        raise LedgerError(f'no name is left for another run "{name}" in "{self.workspace}"')
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "study"

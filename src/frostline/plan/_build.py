@@ -9,7 +9,7 @@ from frostline.plan._budgets import NO_BUDGETS
 from frostline.plan._choices import Choice, choose_modes
 from frostline.plan._costs import EpochWork
 from frostline.plan._groups import Grouping, group_nodes
-from frostline.plan._passes import Need, gather_needs, plan_passes, test_bytes
+from frostline.plan._passes import Need, gather_needs, plan_passes, test_bytes, test_seconds
 from frostline.plan._peaks import Peaks
 from frostline.plan._plan import ArmPlan, CachePolicy, Plan, Totals, TrajectoryPlan
 from frostline.plan._side_by_side import lay_side_by_side
@@ -56,7 +56,7 @@ def build_plan(
             more memory than its budget, even alone.
         ModelError: a ``train_from`` that the backbone doesn't have.
     """
-    decided = decided or {}
+    decided, n_test = decided or {}, counts["test"]
     nodes = grow_tree(arms, lambda recipe: costs_of(recipe).facts)
     works = {node.id: _work(node, arms[node.arm].recipe, counts, n_classes, costs_of) for node in nodes}
     choices = choose_modes(nodes, arms, works, counts, costs_of, cache, decided, budgets.disk)
@@ -81,11 +81,17 @@ def build_plan(
         _plan_arm(i, arm, paths[i], choices, works, grouping, costs_of(arm.recipe), needs, scales)
         for i, arm in enumerate(arms)
     )
+    judging = test_seconds(needs, n_test) + max(
+        costs_of(arm.recipe).evaluation_seconds(n_test, choices[path[-1].id].cut)
+        for arm, path in zip(arms, paths, strict=True)
+    )
+    stacked = sum(group.seconds for group in grouping.groups if group.stacked)
     totals = Totals(
-        seconds=sum(p.seconds for p in passes) + sum(g.seconds for g in grouping.groups if g.stacked) + side.seconds,
-        alone_seconds=sum(a.alone_seconds for a in arm_plans),
-        plain_seconds=sum(a.plain_seconds for a in arm_plans),
-        bytes=sum(p.bytes for p in passes) + test_bytes(needs, counts["test"]),
+        seconds=sum(p.seconds for p in passes) + stacked + side.seconds + judging,
+        alone_seconds=sum(a.alone_seconds for a in arm_plans) + judging,
+        plain_seconds=sum(a.plain_seconds for a in arm_plans) + judging,
+        test_seconds=judging,
+        bytes=sum(p.bytes for p in passes) + test_bytes(needs, n_test),
         peak_bytes=max([peaks.passes, *grouping.peak.values()]),
         trained_epochs=sum(t.epochs for t in trajectories),
         asked_epochs=sum(arm.recipe.total_epochs for arm in arms),

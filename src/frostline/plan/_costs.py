@@ -34,7 +34,7 @@ class Rates:
     ``store`` is how many bytes a second reach the disk. ``step`` is the cost of an optimizer step, ``parameter_step``
     that of each trained parameter in it, and ``head_parameter`` that of each of the head's parameters in training on an
     image. ``stack_step`` is a step of a stack of heads, with ``stack_parameter`` for each parameter and image on top,
-    of one stack on each of ``threads``. ``saved`` are the bytes that training from a cut keeps of an image for its
+    with a stack on each of ``threads``. ``saved`` are the bytes that training from a cut keeps of an image for its
     backward pass. ``lanes`` are numbers of processes side by side, which share the threads, and ``slowdowns[i]`` how
     many times longer than alone training from each cut takes in each of ``lanes[i]``.
     """
@@ -103,18 +103,22 @@ class CostModel:
         """Return the seconds of an epoch whose rows enter at a cut."""
         return self._epoch_seconds((self.rates.forward, self.rates.train), epoch, cut)
 
-    def stack_epoch_seconds(self, epoch: EpochWork, n_heads: int) -> float:
-        """Return the seconds of an epoch of a stack of heads on one thread, reading its rows included."""
+    def stack_epoch_seconds(self, epoch: EpochWork, n_heads: int, n_stacks: int = 1) -> float:
+        """Return the seconds of an epoch of heads in some stacks on one thread, reading each stack's rows included."""
         cut = epoch.train_from
         steps = -(-epoch.n_train // epoch.batch_size)
         reading = (epoch.n_train + epoch.n_val) * cut.row_bytes / COPY_BYTES_PER_SECOND
         # Evaluation does a third of the arithmetic.
         each = (epoch.n_train + epoch.n_val / 3) * epoch.head_parameters * self.rates.stack_parameter
-        return BOOKKEEPING_SECONDS + steps * self.rates.stack_step + reading + n_heads * each
+        return BOOKKEEPING_SECONDS + n_stacks * (steps * self.rates.stack_step + reading) + n_heads * each
 
     def plain_epoch_seconds(self, epoch: EpochWork) -> float:
         """Return the seconds of an epoch by the plain loop, from images."""
         return self._epoch_seconds((self.rates.plain_forward, self.rates.plain_train), epoch, self.facts.cuts[0])
+
+    def evaluation_seconds(self, n_images: int, cut: CutFacts) -> float:
+        """Return the seconds to evaluate a network on images whose rows enter at a cut."""
+        return n_images * (self._at(self.rates.forward, cut) + self._load_seconds(cut))
 
     def layout(self, train_from: CutFacts) -> Layout:
         """Return the memory layout in which training from a cut was measured faster."""
@@ -135,7 +139,7 @@ class CostModel:
     def _epoch_seconds(self, curves: tuple[Sequence[float], Sequence[float]], epoch: EpochWork, cut: CutFacts) -> float:
         forward, train = curves
         frozen = max(self._at(forward, cut) - self._at(forward, epoch.train_from), 0.0)
-        load = self.rates.decode if cut.name == "input" else cut.row_bytes / COPY_BYTES_PER_SECOND
+        load = self._load_seconds(cut)
         # The measured tails end in a linear head, next to nothing beside hidden layers of thousands of units.
         head = self.rates.head_parameter * epoch.head_parameters
         trained = epoch.n_train * (frozen + self._at(train, epoch.train_from) + load + head)
@@ -146,6 +150,10 @@ class CostModel:
             return computed
         # Rows are read ahead, and from the disk itself where memory can't hold them all.
         return max(computed, (epoch.n_train + epoch.n_val) * cut.row_bytes / self.rates.store)
+
+    def _load_seconds(self, cut: CutFacts) -> float:
+        """Return the seconds to have an image's row at a cut in memory."""
+        return self.rates.decode if cut.name == "input" else cut.row_bytes / COPY_BYTES_PER_SECOND
 
     def _at(self, seconds: Sequence[float], cut: CutFacts) -> float:
         """Interpolate between the measured cuts by the operations before them."""

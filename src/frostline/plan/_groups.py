@@ -25,6 +25,10 @@ LARGEST_HEAD = 1_000_000
 """Parameters of the largest head that is stacked: a larger one keeps all cores busy by itself."""
 
 
+MOST_HEADS = 64
+"""Heads of one stack."""
+
+
 @dataclass
 class Grouping:
     """The groups of a plan in the order they are trained in, and predicted seconds of an epoch by trajectory.
@@ -113,11 +117,13 @@ def _price_stacks(
     for node in group:
         stacks[stack_key(arms[node.arm].recipe)].append(node)
     lanes = min(costs.rates.threads, len(group))
+    fair = -(-len(group) // lanes)
     total = 0.0
     for stack in stacks.values():
         work, n = works[stack[0].id], len(stack)
-        seconds = costs.stack_epoch_seconds(work, n)
-        fewer = costs.stack_epoch_seconds(work, n - 1) if n > 1 else 0.0
+        n_stacks = -(-n // min(MOST_HEADS, fair))
+        seconds = costs.stack_epoch_seconds(work, n, n_stacks)
+        fewer = costs.stack_epoch_seconds(work, n - 1, n_stacks) if n > 1 else 0.0
         total += seconds / lanes
         for node in stack:
             grouping.marginal[node.id] = (seconds - fewer) / lanes

@@ -100,8 +100,8 @@ def heads_bytes(heads: Sequence[tuple[Choice, Recipe, EpochWork]], costs: CostMo
     total = 2 * FLOAT * costs.facts.parameters_without_head + _kept_rows(choice, work)
     total += lanes * READS_AHEAD * max(_rows_at_once(r, w) * c.cut.row_bytes for c, r, w in heads)
     for _, recipe, own in heads:
-        # Weights, two moments and a gradient; the first three once more for each copy that is written.
-        total += FLOAT * own.head_parameters * (4 + 3 * CHECKPOINT_COPIES)
+        # Weights, two moments, a gradient and an update; the first three once more for each copy that is written.
+        total += FLOAT * own.head_parameters * (5 + 3 * CHECKPOINT_COPIES)
         total += HEAD_WORKSPACE * FLOAT * recipe.batch_size * (sum(recipe.head.hidden) + n_classes)
         total += LOGIT_COPIES * FLOAT * own.n_val * n_classes
     return total

@@ -137,6 +137,7 @@ class ArmPlan:
 class Totals:
     """Sums over the study: as planned, each arm alone, and every arm by the plain loop.
 
+    Each of them has ``test_seconds`` in it, for judging the arm that is chosen on the test images.
     ``bytes`` counts the test images too, which are stored for the arm that is chosen; which one isn't known yet, so it
     is the most that this may take. ``peak_bytes`` is the predicted peak of resident memory, of passes and training.
     """
@@ -144,6 +145,7 @@ class Totals:
     seconds: float
     alone_seconds: float
     plain_seconds: float
+    test_seconds: float
     bytes: int
     peak_bytes: int
     trained_epochs: int

@@ -166,7 +166,7 @@ class HeadsTraining:
             for number in range(n_stacks):
                 own = members[number::n_stacks]
                 stack = HeadStack(spec.head, own, spec.recipe, loss, self._device)
-                for index, member in enumerate(own):
+                for index, member in enumerate(stack.members):
                     if states is not None:
                         stack.restore(index, states[member.id])
                 stacks.append((spec, stack))

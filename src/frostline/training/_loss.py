@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from frostline.study import Recipe
 
-__all__ = ["build_loss", "describe_divergence", "has_diverged", "score"]
+__all__ = ["Targets", "build_loss", "describe_divergence", "has_diverged", "score"]
 
 HOPELESS = 100.0
 """An epoch's mean loss, in multiples of a uniform guess (ln K), above which training has diverged."""
@@ -34,6 +34,28 @@ def build_loss(recipe: Recipe, labels: NDArray[np.int64], classes: Sequence[str]
     elif recipe.class_weights != "none":
         weight = torch.tensor([float(recipe.class_weights.get(name, 1.0)) for name in classes])
     return torch.nn.CrossEntropyLoss(weight=weight, label_smoothing=recipe.label_smoothing)
+
+
+class Targets:
+    """What the outputs of a head are compared with, as torch.nn.CrossEntropyLoss has it.
+
+    Label smoothing mixes in a uniform distribution, a class weight multiplies the class's part, and a batch's loss is
+    the sum over its images by the sum of the weights of their labels.
+    """
+
+    def __init__(self, loss: torch.nn.CrossEntropyLoss, n_classes: int, device: torch.device) -> None:
+        weight = torch.ones(n_classes) if loss.weight is None else loss.weight.cpu()
+        smooth = loss.label_smoothing
+        distribution = torch.eye(n_classes) * (1 - smooth) + smooth / n_classes
+        self._class_weights = weight.to(device)
+        self._of_label = (weight[:, None] * distribution).to(device)  # a column for each label
+
+    def of(self, labels: torch.Tensor, sizes: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the target of each image in batches of some sizes, [K, N], and the sum over its classes, [N]."""
+        sums = torch.stack([part.sum() for part in torch.split(self._class_weights[labels], sizes)])
+        counts = torch.tensor(sizes, device=labels.device)
+        targets = self._of_label[:, labels] / torch.repeat_interleave(sums, counts)
+        return targets, targets.sum(dim=0)
 
 
 def score(logits: torch.Tensor, labels: NDArray[np.int64]) -> tuple[float, float]:
