@@ -28,8 +28,8 @@ def format_table(results: dict[str, Any]) -> str:
         ]
         lines.append("|---|---:|---:|---:|---|")
         ours = workload["contestants"].get("frostline_run", {}).get("total_seconds")
-        for key, row in workload["contestants"].items():
-            title = CONTESTANTS[key].title
+        for key, title in ((c.name, c.title) for c in CONTESTANTS.values() if c.name in workload["contestants"]):
+            row = workload["contestants"][key]
             if "error" in row:
                 lines.append(f"| {title} | failed | | | {row['error'].splitlines()[-1][:80]} |")
                 continue

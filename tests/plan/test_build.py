@@ -291,8 +291,12 @@ def test_another_head_costs_little_beside_many() -> None:
 
 
 def test_stacked_heads_run_side_by_side() -> None:
+    costs = CostModel(facts(), rates())
+    work = EpochWork(costs.facts.cuts[-1], 1000, 200, 64, 1010)
     one, two = (plan(*sweep(4, 2), threads=threads).groups[0].seconds for threads in (1, 2))
-    assert one == pytest.approx(2 * two)
+    # Both seeds are one stack on one thread; on two threads each is one.
+    assert one == pytest.approx(3 * 2 * costs.stack_epoch_seconds(work, 4, 0.5))
+    assert two == pytest.approx(3 * costs.stack_epoch_seconds(work, 4))
 
 
 def test_compiling_a_prefix_is_counted_once_a_pass() -> None:

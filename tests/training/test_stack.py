@@ -131,6 +131,16 @@ def test_equals_each_head_trained_alone_with_torch_optim(settings: dict[str, Any
         torch.testing.assert_close(own, logits, rtol=1e-3, atol=1e-3)
 
 
+@pytest.fixture(params=[1, 2])
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    """How many threads there are: on one of them heads of two seeds are one stack."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize("settings", RECIPES.values(), ids=RECIPES.keys())
 def test_company_changes_no_bit(settings: dict[str, Any]) -> None:
     recipes = [Recipe(**{"batch_size": 16, "seed": seed, **settings}) for seed in (0, 1)]
@@ -138,6 +148,19 @@ def test_company_changes_no_bit(settings: dict[str, Any]) -> None:
     for indices in ([0], [7], [3, 1], [6, 5, 4, 2]):
         assert train([spec_of(recipes[0], indices)]).items() <= company.items()
     assert train([spec_of(recipe, range(len(PHASES))) for recipe in reversed(recipes)]) == company
+
+
+@pytest.mark.usefixtures("threads")
+def test_a_seed_that_loses_a_head_keeps_its_numbers() -> None:
+    recipes = [Recipe(batch_size=16, seed=seed) for seed in range(4)]
+    whole = train([spec_of(recipe, range(8)) for recipe in recipes])
+    with HeadsTraining([spec_of(recipe, range(8)) for recipe in recipes], LABELS, CLASSES, CPU) as training:
+        training.run_epoch(0, lambda step, n: None)
+        training.drop(["2-3", "3-0"])
+        results = training.run_epoch(1, lambda step, n: None)
+    assert whole.keys() - results.keys() == {"2-3", "3-0"}
+    for id_, result in results.items():
+        assert (result.train_loss, result.logits.numpy().tobytes()) == whole[id_][1]
 
 
 def test_dropping_and_restoring_change_no_bit() -> None:

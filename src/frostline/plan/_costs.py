@@ -103,14 +103,18 @@ class CostModel:
         """Return the seconds of an epoch whose rows enter at a cut."""
         return self._epoch_seconds((self.rates.forward, self.rates.train), epoch, cut)
 
-    def stack_epoch_seconds(self, epoch: EpochWork, n_heads: int, n_stacks: int = 1) -> float:
-        """Return the seconds of an epoch of heads in some stacks on one thread, reading each stack's rows included."""
+    def stack_epoch_seconds(self, epoch: EpochWork, n_heads: int, n_stacks: float = 1.0) -> float:
+        """Return the seconds of an epoch of a seed's heads on one thread, reading their rows included.
+
+        They are in one or more stacks, or take a share of one.
+        """
         cut = epoch.train_from
         steps = -(-epoch.n_train // epoch.batch_size)
         reading = (epoch.n_train + epoch.n_val) * cut.row_bytes / COPY_BYTES_PER_SECOND
         # Evaluation does a third of the arithmetic.
         each = (epoch.n_train + epoch.n_val / 3) * epoch.head_parameters * self.rates.stack_parameter
-        return BOOKKEEPING_SECONDS + n_stacks * (steps * self.rates.stack_step + reading) + n_heads * each
+        stepping = n_stacks * steps * self.rates.stack_step + n_heads * each
+        return BOOKKEEPING_SECONDS + stepping + max(n_stacks, 1.0) * reading
 
     def plain_epoch_seconds(self, epoch: EpochWork) -> float:
         """Return the seconds of an epoch by the plain loop, from images."""

@@ -117,11 +117,12 @@ def _price_stacks(
     for node in group:
         stacks[stack_key(arms[node.arm].recipe)].append(node)
     lanes = min(costs.rates.threads, len(group))
-    fair = -(-len(group) // lanes)
+    in_stack = min(MOST_HEADS, -(-len(group) // lanes))
     total = 0.0
     for stack in stacks.values():
         work, n = works[stack[0].id], len(stack)
-        n_stacks = -(-n // min(MOST_HEADS, fair))
+        # Heads of several seeds are one stack, but for dropout, which draws from one stream.
+        n_stacks = -(-n // in_stack) if arms[stack[0].arm].recipe.head.dropout else n / in_stack
         seconds = costs.stack_epoch_seconds(work, n, n_stacks)
         fewer = costs.stack_epoch_seconds(work, n - 1, n_stacks) if n > 1 else 0.0
         total += seconds / lanes

@@ -2,7 +2,7 @@
 
 from frostline.training._checkpoint import Checkpoint, load_checkpoint, load_tensors, save_checkpoint, save_tensors
 from frostline.training._epoch import Batch, dropout_stream, evaluate, train_epoch
-from frostline.training._heads import HeadEpoch, HeadsTraining, StackSpec
+from frostline.training._heads import HeadEpoch, HeadsTraining
 from frostline.training._layout import apply_layout, in_layout
 from frostline.training._loss import build_loss, describe_divergence, has_diverged, score
 from frostline.training._optimizers import build_optimizer, build_scheduler
@@ -11,13 +11,12 @@ from frostline.training._phase import PhaseTraining, frozen_changed, load_model_
 from frostline.training._plain import PlainEpoch, train_plain
 from frostline.training._rows import Rows
 from frostline.training._saved import saved_bytes
-from frostline.training._stack import HeadStack, StackMember
+from frostline.training._stack import StackMember, StackSpec
 
 __all__ = [
     "Batch",
     "Checkpoint",
     "HeadEpoch",
-    "HeadStack",
     "HeadsTraining",
     "PhaseTraining",
     "PlainEpoch",

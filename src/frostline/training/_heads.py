@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 
 from frostline.training._loss import build_loss
-from frostline.training._stack import HeadStack, StackMember
+from frostline.training._stack import HeadStack, StackSpec, in_order, way_to_step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -19,10 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from frostline.study import Recipe
-    from frostline.training._rows import Rows
 
-__all__ = ["HeadEpoch", "HeadsTraining", "StackSpec"]
+__all__ = ["HeadEpoch", "HeadsTraining"]
 
 MOST_HEADS = 64
 """Heads of one stack: more don't make a product faster, and their optimizer's state leaves the processor's caches."""
@@ -31,20 +29,6 @@ MOST_LOGIT_BYTES = 128 * 1024 * 1024
 """What the validation logits of a stack may take in memory."""
 
 POLL_SECONDS = 0.2
-
-
-@dataclass(frozen=True)
-class StackSpec:
-    """Heads that can be stacked: equal recipes but for their single phases.
-
-    ``head`` is their initial head; rows are those of ``recipe`` at the cut before the head.
-    """
-
-    head: torch.nn.Module
-    recipe: Recipe
-    members: tuple[StackMember, ...]
-    train_rows: Rows
-    val_rows: Rows
 
 
 @dataclass(frozen=True)
@@ -75,7 +59,7 @@ class HeadsTraining:
         self._n_workers = 1 if drawing or device.type != "cpu" else self._threads
         self._workers = ThreadPoolExecutor(self._n_workers, thread_name_prefix="frostline-heads")
         self._stop = threading.Event()
-        self._stacks: list[tuple[StackSpec, HeadStack]] = []
+        self._stacks: list[HeadStack] = []
         self._build(None)
 
     def __enter__(self) -> HeadsTraining:
@@ -97,14 +81,14 @@ class HeadsTraining:
         """
         done: dict[int, tuple[int, int]] = {}
         futures: list[Future[dict[str, HeadEpoch]]] = []
-        for index, (spec, stack) in enumerate(self._stacks):
+        for index, stack in enumerate(self._stacks):
 
             def count(step: int, n_steps: int, index: int = index) -> None:
                 done[index] = (step, n_steps)
                 if self._stop.is_set():
                     raise InterruptedError
 
-            futures.append(self._workers.submit(_run, spec, stack, epoch, count))
+            futures.append(self._workers.submit(_run, stack, epoch, count))
         pending: set[Future[dict[str, HeadEpoch]]] = set(futures)
         try:
             while pending:
@@ -127,7 +111,7 @@ class HeadsTraining:
 
     def head_state(self, id_: str) -> dict[str, torch.Tensor]:
         """Return a head's parameters by the names they have in the head; the tensors are live."""
-        for _, stack in self._stacks:
+        for stack in self._stacks:
             for index, member in enumerate(stack.members):
                 if member.id == id_:
                     return stack.head_state(index)
@@ -147,33 +131,47 @@ class HeadsTraining:
         self._build({id_: state for id_, state in states.items() if id_ in known})
 
     def _states(self) -> dict[str, dict[str, torch.Tensor]]:
-        return {m.id: stack.state(i) for _, stack in self._stacks for i, m in enumerate(stack.members)}
+        return {m.id: stack.state(i) for stack in self._stacks for i, m in enumerate(stack.members)}
 
     def _build(self, states: Mapping[str, Mapping[str, torch.Tensor]] | None) -> None:
         """Stack the heads: all of them as they begin, or those of which there is a state."""
         kept = [
-            (spec, tuple(member for member in spec.members if states is None or member.id in states))
+            replace(spec, members=tuple(m for m in in_order(spec.members) if states is None or m.id in states))
             for spec in self._specs
         ]
-        n_heads = sum(len(members) for _, members in kept)
-        fair = -(-n_heads // self._n_workers)
-        stacks = []
-        for spec, members in kept:
+        fair = -(-sum(len(spec.members) for spec in kept) // self._n_workers)
+        alike: dict[object, list[StackSpec]] = {}
+        self._stacks = []
+        for spec in kept:
             logit_bytes = 4 * max(spec.val_rows.n, 1) * len(self._classes)
             most = max(1, min(MOST_HEADS, fair, MOST_LOGIT_BYTES // logit_bytes))
-            n_stacks = -(-len(members) // most)
-            loss = build_loss(spec.recipe, self._labels, self._classes).to(self._device)
-            for number in range(n_stacks):
-                own = members[number::n_stacks]
-                stack = HeadStack(spec.head, own, spec.recipe, loss, self._device)
-                for index, member in enumerate(stack.members):
-                    if states is not None:
-                        stack.restore(index, states[member.id])
-                stacks.append((spec, stack))
-        self._stacks = stacks
+            n_parts = -(-len(spec.members) // most)
+            for number in range(n_parts):
+                part = replace(spec, members=spec.members[number::n_parts])
+                company = alike.setdefault(_likeness(part), [])
+                company.append(part)
+                # Full: another seed's would be too many, or can't stand with them.
+                if (len(company) + 1) * len(part.members) > most or part.recipe.head.dropout:
+                    self._add_stack(alike.pop(_likeness(part)), states)
+        for company in alike.values():
+            self._add_stack(company, states)
+
+    def _add_stack(self, specs: Sequence[StackSpec], states: Mapping[str, Mapping[str, torch.Tensor]] | None) -> None:
+        loss = build_loss(specs[0].recipe, self._labels, self._classes).to(self._device)
+        stack = HeadStack(specs, loss, self._device)
+        for index, member in enumerate(stack.members):
+            if states is not None:
+                stack.restore(index, states[member.id])
+        self._stacks.append(stack)
 
 
-def _run(spec: StackSpec, stack: HeadStack, epoch: int, on_step: Callable[[int, int], None]) -> dict[str, HeadEpoch]:
-    losses = stack.run_epoch(epoch, spec.train_rows, on_step)
-    logits = stack.evaluate(spec.val_rows)
+def _likeness(spec: StackSpec) -> object:
+    """Return what heads of several seeds have in common that can be one stack."""
+    recipe = spec.recipe.model_dump_json(exclude={"phases", "seed"})
+    return recipe, spec.train_rows.n, spec.val_rows.n, tuple(map(way_to_step, spec.members))
+
+
+def _run(stack: HeadStack, epoch: int, on_step: Callable[[int, int], None]) -> dict[str, HeadEpoch]:
+    losses = stack.run_epoch(epoch, on_step)
+    logits = stack.evaluate()
     return {m.id: HeadEpoch(losses[i], logits[i]) for i, m in enumerate(stack.members)}

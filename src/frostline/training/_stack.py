@@ -1,4 +1,4 @@
-"""Stacked heads: heads of one shape and one seed, which read the same rows in the same order, trained as one tensor.
+"""Stacked heads: heads of one shape, trained as one tensor, where those of a seed read the same rows in the same order.
 
 A head's numbers don't depend on the others in its stack, not even their last bits: nothing is summed over heads, and a
 stack computes on one thread. Small stacks have spare heads, batches are filled up with images of no weight, and the
@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from torch import nn
 
 from frostline.streams import stream_seed
 from frostline.training._epoch import dropout_stream
+from frostline.training._filling import LEAST_UNITS, filled_up, in_rows, out_of_rows
 from frostline.training._loss import Targets
 from frostline.training._optimizers import learning_rates
 from frostline.training._order import batch_order, batches_in_order
@@ -32,19 +33,13 @@ if TYPE_CHECKING:
     from frostline.study import Optimizer, Phase, Recipe
     from frostline.training._rows import Rows
 
-__all__ = ["HeadStack", "StackMember"]
-
-LEAST_UNITS = 16
-"""Units of all heads together, spare ones included, in each layer."""
-
-IMAGES_AT_ONCE = 16
-"""Batches are filled up to a multiple of these: as many numbers as the widest vector unit takes."""
-
-NUMBERS_AT_ONCE = 32
-"""A head's parameters are filled up to a multiple of these: two of the widest vectors, as loops are unrolled."""
+__all__ = ["HeadStack", "StackMember", "StackSpec", "in_order", "way_to_step"]
 
 ROWS_AT_ONCE = 4096
 """Rows read in one go, a few megabytes: each read costs as much as several steps of a small stack."""
+
+Batch: TypeAlias = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+"""The inputs of a batch, [B, D], and its targets: see ``Targets``."""
 
 
 @dataclass(frozen=True)
@@ -55,153 +50,183 @@ class StackMember:
     phase: Phase
 
 
+@dataclass(frozen=True)
+class StackSpec:
+    """Heads that can be stacked: equal recipes but for their single phases.
+
+    ``head`` is their initial head; rows are those of ``recipe`` at the cut before the head.
+    """
+
+    head: nn.Module
+    recipe: Recipe
+    members: tuple[StackMember, ...]
+    train_rows: Rows
+    val_rows: Rows
+
+
 class HeadStack:
     """Trains heads together, an epoch at a time.
 
-    Maps between layers are [S, O, B]: S heads, O units, B images side by side.
+    Maps between layers are [S, O, B]: S heads, those of a seed behind each other, O units, B images side by side.
 
     Args:
-        head: the initial head of all of them: a linear layer, or linear layers with ReLU and dropout between.
-        members: the M heads; equal in everything but optimizer, schedule and epochs.
-        recipe: what they have in common: seed, batch size.
-        loss: the cross-entropy of their recipe.
+        specs: the heads of each of G seeds; equal in everything else, with members that are stepped in the same ways
+            in the same order: see ``in_order``. Only one where there is dropout, which draws from one stream.
+        loss: the cross-entropy of their recipes.
         device: where to train.
     """
 
-    def __init__(
-        self,
-        head: nn.Module,
-        members: Sequence[StackMember],
-        recipe: Recipe,
-        loss: nn.CrossEntropyLoss,
-        device: torch.device,
-    ) -> None:
-        # Heads stand with those that are stepped in the same way.
-        self.members = tuple(sorted(members, key=lambda member: _way_to_step(member.phase.optimizer)))
-        self._recipe, self._device = recipe, device
+    def __init__(self, specs: Sequence[StackSpec], loss: nn.CrossEntropyLoss, device: torch.device) -> None:
+        self._specs, self._device = tuple(specs), device
+        self.members = tuple(member for spec in specs for member in spec.members)
+        self._recipe, head = specs[0].recipe, specs[0].head
         linear = [layer for layer in head.modules() if isinstance(layer, nn.Linear)]
         self._targets = Targets(loss, linear[-1].out_features, device)
         self._dropout = next((layer.p for layer in head.modules() if isinstance(layer, nn.Dropout)), 0.0)
-        n = max(len(members), math.ceil(LEAST_UNITS / min(layer.out_features for layer in linear)))
+        self._n_own = len(specs[0].members)
+        # Spare ones included.
+        self._n_heads = max(self._n_own, math.ceil(LEAST_UNITS / min(layer.out_features for layer in linear)))
         self._shapes = {name: parameter.shape for name, parameter in head.named_parameters()}
-        initial = (parameter.detach().to(device) for parameter in head.parameters())
-        self._rows = [_in_rows(parameter.expand(n, *parameter.shape)).clone() for parameter in initial]
-        both = [_out_of_rows(rows, shape) for rows, shape in zip(self._rows, self._shapes.values(), strict=True)]
+        self._rows = [self._repeat(each) for each in zip(*(spec.head.parameters() for spec in specs), strict=True)]
+        both = [out_of_rows(rows, shape) for rows, shape in zip(self._rows, self._shapes.values(), strict=True)]
         self._weights, self._biases = both[::2], both[1::2]  # [S, O, I] and [S, O] each
         self._parts: list[tuple[slice, HeadsOptimizer]] = []
-        for _, own in groupby(self.members, key=lambda member: _way_to_step(member.phase.optimizer)):
+        for _, own in groupby(specs[0].members, key=way_to_step):
             optimizers = [member.phase.optimizer for member in own]
             start = self._parts[-1][0].stop if self._parts else 0
             part = slice(start, start + len(optimizers))
-            self._parts.append((part, HeadsOptimizer([rows[part] for rows in self._rows], optimizers[0])))
+            self._parts.append((part, HeadsOptimizer(self._of_part(self._rows, part), optimizers[0])))
         self._n_steps = torch.zeros((), device=device)
 
-    def run_epoch(self, epoch: int, rows: Rows, on_step: Callable[[int, int], None]) -> list[float]:
-        """Train an epoch (0-based) and return each head's mean loss over images, NaN where a step's isn't finite."""
-        recipe = self._recipe
-        order = batch_order(recipe.seed, epoch, rows.n, recipe.batch_size)
+    def run_epoch(self, epoch: int, on_step: Callable[[int, int], None]) -> list[float]:
+        """Train an epoch (0-based) and return each member's mean loss over images, NaN where a step's isn't finite."""
+        n, recipe = self._specs[0].train_rows.n, self._recipe
+        orders = [batch_order(spec.recipe.seed, epoch, n, recipe.batch_size) for spec in self._specs]
+        n_steps = len(orders[0])
         of_members = [
-            learning_rates(m.phase.optimizer, m.phase.schedule, len(order), m.phase.epochs, epoch) for m in self.members
+            learning_rates(m.phase.optimizer, m.phase.schedule, n_steps, m.phase.epochs, epoch) for m in self.members
         ]
-        rates = torch.tensor(of_members, device=self._device).T.unsqueeze(2)  # [steps, M, 1]
-        of_parts = [rates[:, part].unbind() for part, _ in self._parts]
-        total = torch.zeros(self._weights[0].shape[0], dtype=torch.float64, device=self._device)
-        self._n_steps.fill_(epoch * len(order))
+        rates = torch.tensor(of_members, device=self._device).view(len(orders), self._n_own, n_steps, 1)
+        of_parts = [rates[:, part].unbind(2) for part, _ in self._parts]
+        total = torch.zeros(len(self._weights[0]), dtype=torch.float64, device=self._device)
+        self._n_steps.fill_(epoch * n_steps)
+        batches = (self._batches(spec, order, epoch) for spec, order in zip(self._specs, orders, strict=True))
         with dropout_stream(stream_seed("dropout", recipe.seed, epoch), self._device), torch.no_grad():
-            for step, batch in enumerate(self._batches(rows, order, epoch)):
-                losses, gradients = self._backward(*batch)
-                total.add_(losses, alpha=len(batch[0]))
+            for step, of_seeds in enumerate(zip(*batches, strict=True)):
+                losses, gradients = self._backward(of_seeds)
+                total.add_(losses, alpha=len(of_seeds[0][0]))
                 self._n_steps += 1
                 for (part, optimizer), own in zip(self._parts, of_parts, strict=True):
-                    optimizer.step([gradient[part] for gradient in gradients], own[step], self._n_steps)
-                on_step(step + 1, len(order))
-        return [float(loss) / rows.n for loss in total[: len(self.members)]]
+                    optimizer.step(self._of_part(gradients, part), own[step], self._n_steps)
+                on_step(step + 1, n_steps)
+        means = (total / n).view(len(orders), self._n_heads)
+        return [float(loss) for loss in means[:, : self._n_own].flatten()]
 
-    def evaluate(self, rows: Rows) -> torch.Tensor:
-        """Return each head's logits of all rows, float32 [M, N, K] on the CPU."""
-        order = batches_in_order(rows.n, self._recipe.batch_size)
+    def evaluate(self) -> torch.Tensor:
+        """Return each member's logits of all validation rows, float32 [M, N, K] on the CPU."""
+        n = self._specs[0].val_rows.n
+        order = batches_in_order(n, self._recipe.batch_size)
         # One piece of memory: small ones, kept between reads that come and go, would keep theirs from being used again.
-        logits = torch.empty(len(self.members), rows.n, self._biases[-1].shape[1])
+        logits = torch.empty(len(self.members), n, self._biases[-1].shape[1])
         with torch.no_grad():
-            start = 0
-            for sizes, inputs, _ in _reads(rows, order, 0, self._device):
-                for batch in torch.split(inputs, sizes):
-                    logits[:, start : start + len(batch)] = self._logits(batch)
-                    start += len(batch)
+            for number, spec in enumerate(self._specs):
+                own, start = logits[number * self._n_own : (number + 1) * self._n_own], 0
+                for sizes, inputs, _ in _reads(spec.val_rows, order, 0, self._device):
+                    for batch in torch.split(inputs, sizes):
+                        own[:, start : start + len(batch)] = self._logits(batch, number)
+                        start += len(batch)
         return logits
 
     def head_state(self, index: int) -> dict[str, torch.Tensor]:
-        """Return a head's parameters under the names that they have in a head of its own; the tensors are live."""
-        return self._of_head(self._rows, index)
+        """Return a member's parameters under the names that they have in a head of its own; the tensors are live."""
+        number, place = divmod(index, self._n_own)
+        return self._named([rows[number * self._n_heads + place] for rows in self._rows])
 
     def state(self, index: int) -> dict[str, torch.Tensor]:
-        """Return a head's parameters and optimizer state; the tensors are live."""
-        part, optimizer = next(each for each in self._parts if index < each[0].stop)
-        moments = {name: self._of_head(rows, index - part.start) for name, rows in optimizer.state().items() if rows}
-        of_optimizer = {f"{name}.{i}": t for name, own in moments.items() for i, t in enumerate(own.values())}
-        return self.head_state(index) | of_optimizer
+        """Return a member's parameters and optimizer state; the tensors are live."""
+        number, place = divmod(index, self._n_own)
+        part, optimizer = next(each for each in self._parts if place < each[0].stop)
+        state = self.head_state(index)
+        for name, moments in optimizer.state().items():
+            own = self._named([rows[number, place - part.start] for rows in moments]) if moments else {}
+            state |= {f"{name}.{i}": tensor for i, tensor in enumerate(own.values())}
+        return state
 
     def restore(self, index: int, state: Mapping[str, torch.Tensor]) -> None:
-        """Set a head to a state of its own."""
+        """Set a member to a state of its own."""
         for name, tensor in self.state(index).items():
             tensor.copy_(state[name])
 
-    def _of_head(self, tensors: Sequence[torch.Tensor], index: int) -> dict[str, torch.Tensor]:
-        """Return what rows hold for a head, by the names and in the shapes of its parameters."""
-        named = zip(self._shapes.items(), tensors, strict=True)
-        return {name: _out_of_rows(rows, shape)[index] for (name, shape), rows in named}
+    def _repeat(self, parameters: Sequence[nn.Parameter]) -> torch.Tensor:
+        """Return the initial parameter of each seed for all of its heads, as rows [S, P]."""
+        initial = (parameter.detach().to(self._device) for parameter in parameters)
+        return in_rows(torch.cat([parameter.expand(self._n_heads, *parameter.shape) for parameter in initial]))
 
-    def _batches(
-        self, rows: Rows, order: Sequence[NDArray[np.int64]], epoch: int
-    ) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-        """Yield the inputs of each batch, [B, D], and its targets; see ``Targets``."""
-        for sizes, inputs, labels in _reads(rows, order, epoch, self._device):
+    def _of_part(self, rows: Sequence[torch.Tensor], part: slice) -> list[torch.Tensor]:
+        """Return the rows [S, P] of heads that are stepped together, [G, H, P]."""
+        return [each.view(len(self._specs), self._n_heads, -1)[:, part] for each in rows]
+
+    def _named(self, rows: Sequence[torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Return a head's row of each parameter, [P], by the names and in the shapes of its parameters."""
+        named = zip(self._shapes.items(), rows, strict=True)
+        return {name: out_of_rows(row.unsqueeze(0), shape)[0] for (name, shape), row in named}
+
+    def _batches(self, spec: StackSpec, order: Sequence[NDArray[np.int64]], epoch: int) -> Iterator[Batch]:
+        for sizes, inputs, labels in _reads(spec.train_rows, order, epoch, self._device):
             targets, weights = self._targets.of(labels, sizes)
             yield from zip(
                 torch.split(inputs, sizes), torch.split(targets, sizes, 1), torch.split(weights, sizes), strict=True
             )
 
-    def _logits(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Return each member's logits of a batch, [M, B, K] on the CPU."""
-        return self._forward(_filled_up(inputs.T).T)[-1][: len(self.members), :, : len(inputs)].transpose(1, 2).cpu()
+    def _logits(self, inputs: torch.Tensor, number: int) -> torch.Tensor:
+        """Return the logits of a batch [B, D] by each member of a seed, [H, B, K] on the CPU."""
+        heads = slice(number * self._n_heads, (number + 1) * self._n_heads)
+        logits = self._forward(filled_up(inputs.T).unsqueeze(0), heads)[-1]
+        return logits[: self._n_own, :, : len(inputs)].transpose(1, 2).cpu()
 
-    def _forward(self, inputs: torch.Tensor, masks: Sequence[torch.Tensor] = ()) -> list[torch.Tensor]:
-        """Return what each layer gives for a batch [B, D]: hidden layers after ReLU and dropout, then logits [S, K, B].
+    def _forward(
+        self, inputs: torch.Tensor, heads: slice = slice(None), masks: Sequence[torch.Tensor] = ()
+    ) -> list[torch.Tensor]:
+        """Return what each layer gives: hidden layers after ReLU and dropout, then logits [S, K, B].
 
-        ``masks`` are what dropout multiplies hidden layers by, [O, B] each; none for evaluation.
+        Args:
+            inputs: [G, D, B].
+            heads: which of all, those of G seeds.
+            masks: what dropout multiplies hidden layers by, [O, B] each; none for evaluation.
         """
-        weight, bias = self._weights[0], self._biases[0]
-        # One product for all heads: they have the same inputs.
-        outputs = [torch.addmm(bias.reshape(-1, 1), weight.flatten(0, 1), inputs.T).view(*bias.shape, len(inputs))]
-        for layer, (weight, bias) in enumerate(zip(self._weights[1:], self._biases[1:], strict=True)):
+        weights, biases = [each[heads] for each in self._weights], [each[heads] for each in self._biases]
+        n_seeds, n_units = len(inputs), self._n_heads * biases[0].shape[1]
+        # One product for all heads of a seed: they have the same inputs.
+        weight, bias = weights[0].reshape(n_seeds, n_units, -1), biases[0].reshape(n_seeds, n_units, 1)
+        outputs = [torch.baddbmm(bias, weight, inputs).view(*biases[0].shape, -1)]
+        for layer, (weight, bias) in enumerate(zip(weights[1:], biases[1:], strict=True)):
             outputs[-1].relu_()
             if masks:
                 outputs[-1].mul_(masks[layer])
             outputs.append(torch.baddbmm(bias.unsqueeze(2), weight, outputs[-1]))
         return outputs
 
-    def _backward(
-        self, inputs: torch.Tensor, target: torch.Tensor, weight: torch.Tensor
-    ) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """Return each head's mean loss on a batch, [S], and its gradients as rows, in the order of the parameters.
+    def _backward(self, batches: Sequence[Batch]) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """Return each head's mean loss on its seed's batch, [S], and its gradients as rows, in the parameters' order.
 
         The cross-entropy of a target distribution q is -sum(q log p), its gradient in the logits p sum(q) - q.
         """
-        masks = self._draw_masks(len(inputs))
-        inputs, target, weight = _filled_up(inputs.T).T, _filled_up(target).contiguous(), _filled_up(weight)
-        outputs = self._forward(inputs, masks)
-        log_p = torch.log_softmax(outputs[-1], dim=1)
-        losses = (log_p * target).sum(dim=(1, 2)).neg_()
-        delta = log_p.exp_().mul_(weight).sub_(target)
+        inputs, target, weight = (torch.stack(parts) for parts in zip(*batches, strict=True))
+        masks = self._draw_masks(inputs.shape[1])
+        inputs, target, weight = filled_up(inputs.transpose(1, 2)), filled_up(target), filled_up(weight)
+        outputs = self._forward(inputs, masks=masks)
+        log_p = torch.log_softmax(outputs[-1], dim=1).view(len(batches), self._n_heads, *target.shape[1:])
+        losses = (log_p * target.unsqueeze(1)).sum(dim=(2, 3)).neg_().flatten()
+        delta = log_p.exp_().mul_(weight[:, None, None]).sub_(target.unsqueeze(1)).view_as(outputs[-1])
         gradients: list[torch.Tensor] = []
         for layer in range(len(outputs) - 1, 0, -1):
             gradients[:0] = [torch.bmm(delta, outputs[layer - 1].transpose(1, 2)), delta.sum(dim=2)]
             delta = torch.bmm(self._weights[layer].transpose(1, 2), delta).mul_(outputs[layer - 1] > 0)
             if masks:
                 delta.mul_(masks[layer - 1])
-        flat = delta.flatten(0, 1)
-        gradients[:0] = [torch.mm(flat, inputs).view_as(self._weights[0]), delta.sum(dim=2)]
-        return losses, [_in_rows(gradient) for gradient in gradients]
+        of_seeds = delta.view(len(batches), -1, delta.shape[2])
+        gradients[:0] = [torch.bmm(of_seeds, inputs.transpose(1, 2)).view_as(self._weights[0]), delta.sum(dim=2)]
+        return losses, [in_rows(gradient) for gradient in gradients]
 
     def _draw_masks(self, n_images: int) -> list[torch.Tensor]:
         """Draw dropout for a batch, [O, B] for each hidden layer: once, as heads of one seed draw the same alone."""
@@ -209,30 +234,18 @@ class HeadStack:
             return []
         sizes = [bias.shape[1] for bias in self._biases[:-1]]
         ones = (torch.ones(n_images, size, device=self._device) for size in sizes)
-        return [_filled_up(nn.functional.dropout(each, self._dropout).T) for each in ones]
+        return [filled_up(nn.functional.dropout(each, self._dropout).T) for each in ones]
 
 
-def _way_to_step(optimizer: Optimizer) -> tuple[str, float, bool, float]:
+def way_to_step(member: StackMember) -> tuple[str, float, bool, float]:
     """Return what heads have in common that are stepped together: everything but the learning rate."""
+    optimizer: Optimizer = member.phase.optimizer
     return optimizer.name, optimizer.momentum, optimizer.nesterov, optimizer.weight_decay
 
 
-def _filled_up(tensor: torch.Tensor) -> torch.Tensor:
-    """Return numbers of each image in a batch, [..., B], with zeros for images of no weight behind them."""
-    filling = -tensor.shape[-1] % IMAGES_AT_ONCE
-    return nn.functional.pad(tensor, (0, filling)) if filling else tensor
-
-
-def _in_rows(tensor: torch.Tensor) -> torch.Tensor:
-    """Return what there is for each head, [S, ...], as rows [S, P] that are filled up."""
-    rows = tensor.flatten(1)
-    filling = -rows.shape[1] % NUMBERS_AT_ONCE
-    return nn.functional.pad(rows, (0, filling)) if filling else rows.contiguous()
-
-
-def _out_of_rows(rows: torch.Tensor, shape: torch.Size) -> torch.Tensor:
-    """Return what rows [S, P] hold as [S, ...], a view."""
-    return rows[:, : shape.numel()].view(len(rows), *shape)
+def in_order(members: Sequence[StackMember]) -> tuple[StackMember, ...]:
+    """Return members in the order of a stack: those that are stepped together stand together."""
+    return tuple(sorted(members, key=way_to_step))
 
 
 def _reads(

@@ -22,10 +22,10 @@ BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
 
 class HeadsOptimizer:
-    """Steps H heads in place.
+    """Steps heads in place.
 
     Args:
-        parameters: each [H, P], a row for each head; they need no gradients of their own.
+        parameters: each [..., P], a row for each head; they need no gradients of their own.
         optimizer: which one, and its settings; the learning rate is given with each step.
     """
 
@@ -38,15 +38,15 @@ class HeadsOptimizer:
         self._updates = [torch.zeros_like(p) for p in parameters] if adam else []
 
     def state(self) -> dict[str, list[torch.Tensor]]:
-        """Return the tensors of the state, each [H, P], by name and in the order of the parameters; they are live."""
+        """Return the tensors of the state, each [..., P], by name and in the order of the parameters; they are live."""
         return {"first": self._first, "second": self._second}
 
     def step(self, gradients: list[torch.Tensor], rates: torch.Tensor, n_steps: torch.Tensor) -> None:
         """Take one step.
 
         Args:
-            gradients: each [H, P], as the parameters.
-            rates: the learning rate of each head, [H, 1].
+            gradients: each [..., P], as the parameters.
+            rates: the learning rate of each head, [..., 1].
             n_steps: a scalar, counts the steps with this one.
         """
         settings = self._optimizer
@@ -77,7 +77,7 @@ class HeadsOptimizer:
         # The kernel behind torch.optim: from 0 with a rate of -1 it arrives at the update itself.
         torch._fused_adam_(
             self._updates,
-            gradients,
+            [gradient.contiguous() for gradient in gradients],
             self._first,
             self._second,
             (),
