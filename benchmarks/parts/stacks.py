@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from benchmarks.measuring import Session
 
-N_TRAIN, N_VAL, WIDTH, N_CLASSES, EPOCHS, ROUNDS = 4000, 800, 512, 10, 3, 3
+N_TRAIN, N_VAL, WIDTH, N_CLASSES, EPOCHS, ROUNDS = 4000, 800, 512, 10, 3, 6
 PHASES = [
     Phase(epochs=EPOCHS, optimizer=Optimizer(name=name, lr=lr, momentum=0.9 if name == "sgd" else 0.0))
     for name in ("adam", "sgd")

@@ -33,7 +33,7 @@ def test_measured_stands_beside_predicted(tmp_path: Path, monkeypatch: pytest.Mo
     assert second.cost["passes"][0]["reused"]
     totals = second.plan["totals"]
     without = totals["seconds"] - second.plan["passes"][0]["seconds"]
-    assert second.cost["predicted_seconds"] == pytest.approx(without - totals["test_seconds"])
+    assert second.cost["predicted_seconds"] == pytest.approx(without - totals["test_pass_seconds"])
     (begun,) = (event for event in events if isinstance(event, RunStarted))
     assert begun.predicted_seconds == pytest.approx(without)
     for trajectory, planned in zip(first.cost["trajectories"], first.plan["trajectories"], strict=True):

@@ -86,8 +86,15 @@ def everything(record: RunRecord) -> dict[str, Any]:
     return {"numbers": numbers_of(record), "files": files, "tests": tests}
 
 
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize(("engine", "n_kills"), [("torch", 20), pytest.param("openvino", 5, marks=pytest.mark.slow)])
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    ("engine", "n_kills"),
+    [
+        ("torch", 6),
+        pytest.param("torch", 20, marks=pytest.mark.slow),
+        pytest.param("openvino", 5, marks=pytest.mark.slow),
+    ],
+)
 def test_killed_at_random_moments_the_numbers_are_the_same(
     engine: str, n_kills: int, worker: Worker, fresh_places: Callable[[str], None]
 ) -> None:

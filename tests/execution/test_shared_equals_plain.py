@@ -132,13 +132,21 @@ def test_shared_equals_plain_by_default(recipe: dict[str, Any]) -> None:
 
 
 @pytest.mark.channels_last
-@pytest.mark.parametrize("row", ["resnet18 head adam", "lite0 head", "lite0 blocks.6", "lite0 blocks.5"])
+@pytest.mark.parametrize(
+    "row",
+    [
+        "resnet18 head adam",
+        "lite0 blocks.6",
+        pytest.param("lite0 head", marks=pytest.mark.slow),
+        pytest.param("lite0 blocks.5", marks=pytest.mark.slow),
+    ],
+)
 def test_float16_activations_stay_close(row: str) -> None:
     compare({**DEFAULT[row], "activations": "float16"}, "openvino", FLOAT16_TOLERANCE)
 
 
 @pytest.mark.channels_last
-@pytest.mark.parametrize("row", ["lite0 head", "lite0 blocks.6"])
+@pytest.mark.parametrize("row", ["lite0 blocks.6", pytest.param("lite0 head", marks=pytest.mark.slow)])
 def test_float16_chosen_for_a_budget_stays_close(row: str) -> None:
     recipe = {**DEFAULT[row], "activations": "auto"}
     whole = frostline.plan_study(small_study(recipe), cache="always").totals.bytes

@@ -11,6 +11,7 @@ import pytest
 from tests.plan.networks import COUNTS, facts, rates
 
 from frostline.plan import CostModel, Decided, EpochWork, Plan, build_plan
+from frostline.plan._costs import BOOKKEEPING_SECONDS
 from frostline.study import Arm, Recipe
 
 if TYPE_CHECKING:
@@ -174,11 +175,13 @@ def test_judging_counts_once() -> None:
     costs = CostModel(facts(), rates())
     images, late, last = costs.facts.cuts[0], *costs.facts.cuts[2:]
     n = COUNTS["test"]
-    cached = plan(head(5), {"train_from": "late", "epochs": 5}).totals
-    # The way of the validation images: to both cuts, by what was compiled already.
+    cached = plan(head(5), *({"train_from": "late", "epochs": 5, "seed": seed} for seed in range(3))).totals
+    # The way of the validation images: to both cuts, by what was compiled already; every seed is evaluated.
     to_both = costs.pass_seconds(last, n, n * 8_400)
-    assert cached.test_seconds == pytest.approx(to_both + costs.evaluation_seconds(n, late))
+    assert cached.test_pass_seconds == pytest.approx(to_both)
+    assert cached.test_seconds == pytest.approx(to_both + 3 * costs.evaluation_seconds(n, late))
     recomputed = plan(head(5, frozen_norm="batch")).totals
+    assert recomputed.test_pass_seconds == 0
     assert recomputed.test_seconds == pytest.approx(costs.evaluation_seconds(n, images))
     assert recomputed.seconds == pytest.approx(recomputed.alone_seconds)
 
@@ -187,7 +190,7 @@ def test_marginal_and_alone_costs_by_hand() -> None:
     costs = CostModel(facts(), rates())
     made = plan(head(5), {"train_from": "late", "epochs": 5})
     late, last = costs.facts.cuts[2:]
-    epoch = costs.stack_epoch_seconds(EpochWork(last, 1000, 200, 64, 1010), 1)
+    epoch = BOOKKEEPING_SECONDS + costs.stack_epoch_seconds(EpochWork(last, 1000, 200, 64, 1010), 1)
     to_late = costs.pass_seconds(late, 1200, 1200 * 8_000)
     to_both = costs.pass_seconds(last, 1200, 1200 * 8_400)
     assert made.arms[0].marginal_seconds == pytest.approx(5 * epoch + to_both - to_late)
@@ -295,8 +298,8 @@ def test_stacked_heads_run_side_by_side() -> None:
     work = EpochWork(costs.facts.cuts[-1], 1000, 200, 64, 1010)
     one, two = (plan(*sweep(4, 2), threads=threads).groups[0].seconds for threads in (1, 2))
     # Both seeds are one stack on one thread; on two threads each is one.
-    assert one == pytest.approx(3 * 2 * costs.stack_epoch_seconds(work, 4, 0.5))
-    assert two == pytest.approx(3 * costs.stack_epoch_seconds(work, 4))
+    assert one == pytest.approx(3 * (BOOKKEEPING_SECONDS + costs.stack_epoch_seconds(work, 8, 2)))
+    assert two == pytest.approx(3 * (BOOKKEEPING_SECONDS + costs.stack_epoch_seconds(work, 4)))
 
 
 def test_compiling_a_prefix_is_counted_once_a_pass() -> None:

@@ -28,12 +28,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-N, D, K, EPOCHS = 75, 37, 5, 3
-CLASSES = list("abcde")
+N, EPOCHS = 75, 3
 CPU = torch.device("cpu")
-DRAWN = np.random.Generator(np.random.PCG64(0))
-FEATURES = DRAWN.standard_normal((N, D)).astype(np.float32)
-LABELS = DRAWN.integers(0, K, N)
 
 OPTIMIZERS: list[dict[str, Any]] = [
     {"name": "sgd", "lr": 1e-1},
@@ -53,27 +49,39 @@ PHASES = [
 
 
 class MemoryRows:
-    """Rows in memory."""
+    """Rows in memory, others for each seed as stored views are; labels are the same for all."""
 
     n = N
+
+    def __init__(self, seed: int = 0, width: int = 37, n_classes: int = 5) -> None:
+        drawn = np.random.Generator(np.random.PCG64(seed))
+        self.width, self.n_classes = width, n_classes
+        self.features = drawn.standard_normal((N, width)).astype(np.float32)
+        self.labels = np.random.Generator(np.random.PCG64(99)).integers(0, n_classes, N)
 
     def batches(
         self, order: Sequence[NDArray[np.int64]], epoch: int, device: torch.device
     ) -> Iterator[tuple[tuple[torch.Tensor, ...], torch.Tensor]]:
         for positions in order:
-            yield (torch.from_numpy(FEATURES[positions]),), torch.from_numpy(LABELS[positions])
+            yield (torch.from_numpy(self.features[positions]),), torch.from_numpy(self.labels[positions])
 
 
-def spec_of(recipe: Recipe, indices: Sequence[int]) -> StackSpec:
-    head = build_head(recipe.head, D, K, recipe.seed)
+LABELS, CLASSES = MemoryRows().labels, list("abcdefghijklmnopqrst")
+
+
+def spec_of(recipe: Recipe, indices: Sequence[int], width: int = 37, n_classes: int = 5) -> StackSpec:
+    head = build_head(recipe.head, width, n_classes, recipe.seed)
     members = tuple(StackMember(f"{recipe.seed}-{i}", PHASES[i]) for i in indices)
-    return StackSpec(head, recipe, members, MemoryRows(), MemoryRows())
+    rows = MemoryRows(recipe.seed, width, n_classes)
+    return StackSpec(head, recipe, members, rows, rows)
 
 
 def train(specs: Sequence[StackSpec], epochs: int = EPOCHS) -> dict[str, list[tuple[float, bytes]]]:
     """Return every head's loss and the bits of its logits, by epoch."""
     numbers: dict[str, list[tuple[float, bytes]]] = {}
-    with HeadsTraining(specs, LABELS, CLASSES, CPU) as training:
+    rows = specs[0].train_rows
+    assert isinstance(rows, MemoryRows)
+    with HeadsTraining(specs, rows.labels, CLASSES[: rows.n_classes], CPU) as training:
         for epoch in range(epochs):
             for id_, result in training.run_epoch(epoch, lambda step, n: None).items():
                 numbers.setdefault(id_, []).append((result.train_loss, result.logits.numpy().tobytes()))
@@ -82,8 +90,9 @@ def train(specs: Sequence[StackSpec], epochs: int = EPOCHS) -> dict[str, list[tu
 
 def alone(recipe: Recipe, phase: Phase) -> tuple[list[float], torch.Tensor]:
     """Train one head as anyone would with torch.optim; returns its loss by epoch and its logits [N, K]."""
-    head = build_head(recipe.head, D, K, recipe.seed)
-    loss_function = build_loss(recipe, LABELS, CLASSES)
+    rows = MemoryRows(recipe.seed)
+    head = build_head(recipe.head, rows.width, rows.n_classes, recipe.seed)
+    loss_function = build_loss(recipe, rows.labels, CLASSES[: rows.n_classes])
     optimizer = build_optimizer(head.named_parameters(), phase.optimizer, lambda name: 0)
     steps = len(batch_order(recipe.seed, 0, N, recipe.batch_size))
     scheduler = build_scheduler(optimizer, phase.schedule, steps, phase.epochs)
@@ -93,7 +102,7 @@ def alone(recipe: Recipe, phase: Phase) -> tuple[list[float], torch.Tensor]:
         total = 0.0
         with dropout_stream(stream_seed("dropout", recipe.seed, epoch), CPU):
             for positions in batch_order(recipe.seed, epoch, N, recipe.batch_size):
-                x, y = torch.from_numpy(FEATURES[positions]), torch.from_numpy(LABELS[positions])
+                x, y = torch.from_numpy(rows.features[positions]), torch.from_numpy(rows.labels[positions])
                 optimizer.zero_grad()
                 loss = loss_function(head(x), y)
                 loss.backward()
@@ -104,7 +113,16 @@ def alone(recipe: Recipe, phase: Phase) -> tuple[list[float], torch.Tensor]:
         losses.append(total / N)
     head.eval()
     with torch.no_grad():
-        return losses, head(torch.from_numpy(FEATURES))
+        return losses, head(torch.from_numpy(rows.features))
+
+
+@pytest.fixture(params=[1, 2])
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    """How many threads there are: on one of them heads of two seeds are one stack."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
 
 
 RECIPES = {
@@ -119,25 +137,18 @@ RECIPES = {
 }
 
 
+@pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize("settings", RECIPES.values(), ids=RECIPES.keys())
 def test_equals_each_head_trained_alone_with_torch_optim(settings: dict[str, Any]) -> None:
-    recipe = Recipe(**{"batch_size": 16, "seed": 3, **settings})
-    stacked = train([spec_of(recipe, range(len(PHASES)))])
-    for index, phase in enumerate(PHASES):
-        losses, logits = alone(recipe, phase)
-        numbers = stacked[f"3-{index}"]
-        assert [loss for loss, _ in numbers] == pytest.approx(losses, rel=1e-5), phase
-        own = torch.frombuffer(bytearray(numbers[-1][1]), dtype=torch.float32).view(N, K)
-        torch.testing.assert_close(own, logits, rtol=1e-3, atol=1e-3)
-
-
-@pytest.fixture(params=[1, 2])
-def threads(request: pytest.FixtureRequest) -> Iterator[int]:
-    """How many threads there are: on one of them heads of two seeds are one stack."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    torch.set_num_threads(before)
+    recipes = [Recipe(**{"batch_size": 16, "seed": seed, **settings}) for seed in (3, 4)]
+    stacked = train([spec_of(recipe, range(len(PHASES))) for recipe in recipes])
+    for recipe in recipes:
+        for index, phase in enumerate(PHASES):
+            losses, logits = alone(recipe, phase)
+            numbers = stacked[f"{recipe.seed}-{index}"]
+            assert [loss for loss, _ in numbers] == pytest.approx(losses, rel=1e-5), phase
+            own = torch.frombuffer(bytearray(numbers[-1][1]), dtype=torch.float32).view_as(logits)
+            torch.testing.assert_close(own, logits, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.usefixtures("threads")
@@ -151,10 +162,21 @@ def test_company_changes_no_bit(settings: dict[str, Any]) -> None:
 
 
 @pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize(("width", "n_classes"), [(512, 10), (64, 20), (128, 2)])
+@pytest.mark.parametrize("hidden", [(), (32,)])
+def test_company_changes_no_bit_of_heads_that_need_no_filling(width: int, n_classes: int, hidden: tuple[int]) -> None:
+    recipes = [Recipe(batch_size=32, seed=seed, head=Head(hidden=hidden)) for seed in range(3)]
+    company = train([spec_of(recipe, range(len(PHASES)), width, n_classes) for recipe in recipes])
+    for members, indices in (([2], [5]), ([0, 2], [0]), ([1], range(len(PHASES)))):
+        few = train([spec_of(recipes[seed], indices, width, n_classes) for seed in members])
+        assert few.items() <= company.items()
+
+
+@pytest.mark.usefixtures("threads")
 def test_a_seed_that_loses_a_head_keeps_its_numbers() -> None:
     recipes = [Recipe(batch_size=16, seed=seed) for seed in range(4)]
     whole = train([spec_of(recipe, range(8)) for recipe in recipes])
-    with HeadsTraining([spec_of(recipe, range(8)) for recipe in recipes], LABELS, CLASSES, CPU) as training:
+    with HeadsTraining([spec_of(recipe, range(8)) for recipe in recipes], LABELS, CLASSES[:5], CPU) as training:
         training.run_epoch(0, lambda step, n: None)
         training.drop(["2-3", "3-0"])
         results = training.run_epoch(1, lambda step, n: None)
@@ -166,10 +188,10 @@ def test_a_seed_that_loses_a_head_keeps_its_numbers() -> None:
 def test_dropping_and_restoring_change_no_bit() -> None:
     recipe = Recipe(batch_size=16, head=Head(hidden=(12,), dropout=0.3))
     uninterrupted = train([spec_of(recipe, range(8))])
-    with HeadsTraining([spec_of(recipe, range(8))], LABELS, CLASSES, CPU) as training:
+    with HeadsTraining([spec_of(recipe, range(8))], LABELS, CLASSES[:5], CPU) as training:
         training.run_epoch(0, lambda step, n: None)
         checkpoint = {name: tensor.clone() for name, tensor in training.checkpoint().items()}
-    with HeadsTraining([spec_of(recipe, [1, 4, 6])], LABELS, CLASSES, CPU) as training:
+    with HeadsTraining([spec_of(recipe, [1, 4, 6])], LABELS, CLASSES[:5], CPU) as training:
         training.restore(checkpoint)
         training.run_epoch(1, lambda step, n: None)
         training.drop(["0-4"])
@@ -201,6 +223,6 @@ def test_what_goes_wrong_in_a_stack_is_raised_and_stops_the_others() -> None:
             raise OSError("no rows")
 
     spec = spec_of(Recipe(batch_size=16), [0])
-    broken = StackSpec(nn.Linear(D, K), Recipe(seed=9), (StackMember("b", PHASES[0]),), Broken(), MemoryRows())
-    with HeadsTraining([spec, broken], LABELS, CLASSES, CPU) as training, pytest.raises(OSError, match="no rows"):
+    broken = StackSpec(nn.Linear(37, 5), Recipe(seed=9), (StackMember("b", PHASES[0]),), Broken(), MemoryRows())
+    with HeadsTraining([spec, broken], LABELS, CLASSES[:5], CPU) as training, pytest.raises(OSError, match="no rows"):
         training.run_epoch(0, lambda step, n: None)

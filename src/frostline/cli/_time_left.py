@@ -33,7 +33,8 @@ class TimeLeft:
             self._seconds["pass", each["name"]] = max(float(each["seconds"]), 1e-9)
         for each in plan.get("trajectories", ()):
             self._seconds["trajectory", each["id"]] = max(float(each["seconds"]), 1e-9)
-        self._seconds[_JUDGING] = float(plan.get("totals", {}).get("test_seconds", 0.0))
+        if "totals" in plan:
+            self._seconds[_JUDGING] = float(plan["totals"]["test_seconds"])
         self._even = max((predicted_seconds or 1.0) / max(n_trajectories, 1), 1e-9)
         self._n_trajectories = n_trajectories
         self._done: dict[Part, float] = {}
@@ -41,9 +42,9 @@ class TimeLeft:
 
     def advance(self, part: Part, fraction: float, *, free: bool = False) -> None:
         """Say that a part is done to a fraction in [0, 1]; ``free`` when it cost no time now (read from a store)."""
-        if part not in self._seconds:  # the plan knows every pass but the last one
-            part = _JUDGING if part[0] == "pass" else part
-            self._seconds.setdefault(part, self._even)
+        if part[0] == "pass" and part not in self._seconds and _JUDGING in self._seconds:
+            part = _JUDGING  # the plan knows every pass but the last one
+        self._seconds.setdefault(part, self._even)
         before = self._done.get(part, 0.0)
         self._done[part] = max(before, min(fraction, 1.0))
         if free:

@@ -30,6 +30,9 @@ __all__ = ["Asked", "Situation", "known_rates", "measure_rates"]
 MACHINE = f"{platform.node()}-{platform.machine()}-{os.cpu_count()}"
 """Whose rates they are: a cache directory may be shared between machines."""
 
+WAY = 2
+"""How rates are measured, counted up when that changes: rates of another way are measured anew."""
+
 TUNING_PAYS_SECONDS = 300.0
 """Passes from this length on: ways to batch images differ by some percent, and take a while to be tried."""
 
@@ -226,5 +229,5 @@ def _measured_cuts(facts: BackboneFacts, cuts: Iterable[str]) -> list[str]:
 def _path(facts: BackboneFacts, engine: str) -> Path:
     """Return where the rates of a backbone at an image size are kept, for this machine and these packages."""
     versions = "-".join(metadata.version(name) for name in ("torch", "openvino"))
-    name = f"{facts.backbone}-{facts.image_size}-{engine}-{MACHINE}-{versions}.json".replace("/", "_").replace(":", "_")
-    return cache_directory() / "calibration" / name
+    name = f"{facts.backbone}-{facts.image_size}-{engine}-{MACHINE}-{versions}-{WAY}.json"
+    return cache_directory() / "calibration" / name.replace("/", "_").replace(":", "_")

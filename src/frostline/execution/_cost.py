@@ -41,14 +41,15 @@ def describe_cost(context: Context, seconds: float) -> dict[str, Any]:
     again = context.prepared.plan(decided=decided_by(context.ledger, context.run), measured=measured)
     predicted = {planned.name: planned.seconds for planned in context.plan.passes}
     # The only pass that isn't in the plan is that over the test images.
-    reused = sum(predicted.get(name, context.plan.totals.test_seconds) for name in made.keys() - passes.keys())
+    reused = sum(predicted.get(name, context.plan.totals.test_pass_seconds) for name in made.keys() - passes.keys())
     return {
         "seconds": seconds,
         "predicted_seconds": context.plan.totals.seconds - reused,
         "pass_seconds": sum(passes.values()),
         "training_seconds": sum(sum(rows) for rows in epochs.values()),
         "predicted_bytes": context.plan.totals.bytes,
-        "plain_seconds": context.plan.totals.plain_seconds,
+        "alone_seconds": again.totals.alone_seconds,
+        "plain_seconds": again.totals.plain_seconds,
         "passes": [_pass_cost(made[p.name], p) for p in context.plan.passes if p.name in made],
         "trajectories": [
             {

@@ -3,7 +3,7 @@
 from frostline.plan._budgets import NO_BUDGETS, Budgets, read_budgets
 from frostline.plan._build import build_plan
 from frostline.plan._costs import CostModel, EpochWork, Layout, Rates
-from frostline.plan._groups import stack_key
+from frostline.plan._groups import likeness, stack_key
 from frostline.plan._plan import (
     Activations,
     ArmPlan,
@@ -15,10 +15,12 @@ from frostline.plan._plan import (
     Totals,
     TrajectoryPlan,
 )
+from frostline.plan._stacking import ROWS_AT_ONCE, SeedHeads, divide_heads, stack_lanes, way_to_step
 from frostline.plan._trajectories import grow_tree
 
 __all__ = [
     "NO_BUDGETS",
+    "ROWS_AT_ONCE",
     "Activations",
     "ArmPlan",
     "Budgets",
@@ -31,10 +33,15 @@ __all__ = [
     "PassPlan",
     "Plan",
     "Rates",
+    "SeedHeads",
     "Totals",
     "TrajectoryPlan",
     "build_plan",
+    "divide_heads",
     "grow_tree",
+    "likeness",
     "read_budgets",
     "stack_key",
+    "stack_lanes",
+    "way_to_step",
 ]

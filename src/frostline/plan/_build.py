@@ -9,7 +9,8 @@ from frostline.plan._budgets import NO_BUDGETS
 from frostline.plan._choices import Choice, choose_modes
 from frostline.plan._costs import EpochWork
 from frostline.plan._groups import Grouping, group_nodes
-from frostline.plan._passes import Need, gather_needs, plan_passes, test_bytes, test_seconds
+from frostline.plan._judging import price_judging
+from frostline.plan._passes import Need, gather_needs, plan_passes, test_bytes
 from frostline.plan._peaks import Peaks
 from frostline.plan._plan import ArmPlan, CachePolicy, Plan, Totals, TrajectoryPlan
 from frostline.plan._side_by_side import lay_side_by_side
@@ -81,16 +82,15 @@ def build_plan(
         _plan_arm(i, arm, paths[i], choices, works, grouping, costs_of(arm.recipe), needs, scales)
         for i, arm in enumerate(arms)
     )
-    judging = test_seconds(needs, n_test) + max(
-        costs_of(arm.recipe).evaluation_seconds(n_test, choices[path[-1].id].cut)
-        for arm, path in zip(arms, paths, strict=True)
-    )
+    judging = price_judging(arms, [choices[path[-1].id] for path in paths], costs_of, needs, n_test)
+    test_seconds = judging.pass_seconds + judging.evaluation_seconds
     stacked = sum(group.seconds for group in grouping.groups if group.stacked)
     totals = Totals(
-        seconds=sum(p.seconds for p in passes) + stacked + side.seconds + judging,
-        alone_seconds=sum(a.alone_seconds for a in arm_plans) + judging,
-        plain_seconds=sum(a.plain_seconds for a in arm_plans) + judging,
-        test_seconds=judging,
+        seconds=sum(p.seconds for p in passes) + stacked + side.seconds + test_seconds,
+        alone_seconds=sum(a.alone_seconds for a in arm_plans) + test_seconds,
+        plain_seconds=sum(a.plain_seconds for a in arm_plans) + judging.plain_seconds,
+        test_seconds=test_seconds,
+        test_pass_seconds=judging.pass_seconds,
         bytes=sum(p.bytes for p in passes) + test_bytes(needs, n_test),
         peak_bytes=max([peaks.passes, *grouping.peak.values()]),
         trained_epochs=sum(t.epochs for t in trajectories),

@@ -103,18 +103,17 @@ class CostModel:
         """Return the seconds of an epoch whose rows enter at a cut."""
         return self._epoch_seconds((self.rates.forward, self.rates.train), epoch, cut)
 
-    def stack_epoch_seconds(self, epoch: EpochWork, n_heads: int, n_stacks: float = 1.0) -> float:
-        """Return the seconds of an epoch of a seed's heads on one thread, reading their rows included.
-
-        They are in one or more stacks, or take a share of one.
-        """
+    def stack_epoch_seconds(self, epoch: EpochWork, n_heads: int, n_seeds: int = 1) -> float:
+        """Return the seconds of an epoch of a stack of heads on one thread, reading the rows of each seed included."""
         cut = epoch.train_from
         steps = -(-epoch.n_train // epoch.batch_size)
         reading = (epoch.n_train + epoch.n_val) * cut.row_bytes / COPY_BYTES_PER_SECOND
+        return steps * self.rates.stack_step + n_seeds * reading + n_heads * self.stacked_head_seconds(epoch)
+
+    def stacked_head_seconds(self, epoch: EpochWork) -> float:
+        """Return the seconds that one more head of a stack adds to an epoch."""
         # Evaluation does a third of the arithmetic.
-        each = (epoch.n_train + epoch.n_val / 3) * epoch.head_parameters * self.rates.stack_parameter
-        stepping = n_stacks * steps * self.rates.stack_step + n_heads * each
-        return BOOKKEEPING_SECONDS + stepping + max(n_stacks, 1.0) * reading
+        return (epoch.n_train + epoch.n_val / 3) * epoch.head_parameters * self.rates.stack_parameter
 
     def plain_epoch_seconds(self, epoch: EpochWork) -> float:
         """Return the seconds of an epoch by the plain loop, from images."""
@@ -123,6 +122,10 @@ class CostModel:
     def evaluation_seconds(self, n_images: int, cut: CutFacts) -> float:
         """Return the seconds to evaluate a network on images whose rows enter at a cut."""
         return n_images * (self._at(self.rates.forward, cut) + self._load_seconds(cut))
+
+    def plain_evaluation_seconds(self, n_images: int) -> float:
+        """Return the seconds to evaluate a network on images by the plain loop."""
+        return n_images * (self.rates.plain_forward[0] + self.rates.decode)
 
     def layout(self, train_from: CutFacts) -> Layout:
         """Return the memory layout in which training from a cut was measured faster."""

@@ -7,7 +7,9 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from frostline.plan._costs import BOOKKEEPING_SECONDS
 from frostline.plan._plan import GroupPlan
+from frostline.plan._stacking import SeedHeads, divide_heads, stack_lanes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,14 +21,10 @@ if TYPE_CHECKING:
     from frostline.plan._trajectories import Node
     from frostline.study import Arm, Recipe
 
-__all__ = ["Grouping", "group_nodes", "stack_key"]
+__all__ = ["Grouping", "group_nodes", "likeness", "stack_key"]
 
 LARGEST_HEAD = 1_000_000
 """Parameters of the largest head that is stacked: a larger one keeps all cores busy by itself."""
-
-
-MOST_HEADS = 64
-"""Heads of one stack."""
 
 
 @dataclass
@@ -46,8 +44,13 @@ class Grouping:
 
 
 def stack_key(recipe: Recipe) -> str:
-    """Return what heads of one stack have in common: all but optimizer, schedule and epochs."""
+    """Return what heads that see the same rows in the same order have in common: all but their phases."""
     return json.dumps(recipe.model_dump(mode="json", exclude={"phases"}), sort_keys=True)
+
+
+def likeness(recipe: Recipe) -> str:
+    """Return what heads of several seeds have in common that can be one stack: all but seed and phases."""
+    return json.dumps(recipe.model_dump(mode="json", exclude={"phases", "seed"}), sort_keys=True)
 
 
 def group_nodes(
@@ -82,7 +85,7 @@ def group_nodes(
             grouping.peak[first.id] = peaks.trajectory(first)
             continue
         grouping.peak |= dict.fromkeys((node.id for node in group), peaks.heads(group))
-        _price_stacks(grouping, group, arms, works, costs)
+        _price_stacks(grouping, group, arms, works, costs, peaks.n_classes)
         seconds = sum(grouping.share[node.id] * node.epochs for node in group)
         grouping.groups.append(GroupPlan(f"heads-{first.id}", tuple(node.id for node in group), True, seconds))
     return grouping
@@ -110,23 +113,35 @@ def _is_stacked(node: Node, choice: Choice, costs: CostModel, work: EpochWork) -
 
 
 def _price_stacks(
-    grouping: Grouping, group: Sequence[Node], arms: Sequence[Arm], works: Mapping[str, EpochWork], costs: CostModel
+    grouping: Grouping,
+    group: Sequence[Node],
+    arms: Sequence[Arm],
+    works: Mapping[str, EpochWork],
+    costs: CostModel,
+    n_classes: int,
 ) -> None:
     """Price heads that are trained in stacks, one on each thread side by side."""
-    stacks: dict[str, list[Node]] = defaultdict(list)
+    by_seed: dict[str, list[Node]] = defaultdict(list)
     for node in group:
-        stacks[stack_key(arms[node.arm].recipe)].append(node)
-    lanes = min(costs.rates.threads, len(group))
-    in_stack = min(MOST_HEADS, -(-len(group) // lanes))
-    total = 0.0
-    for stack in stacks.values():
-        work, n = works[stack[0].id], len(stack)
-        # Heads of several seeds are one stack, but for dropout, which draws from one stream.
-        n_stacks = -(-n // in_stack) if arms[stack[0].arm].recipe.head.dropout else n / in_stack
-        seconds = costs.stack_epoch_seconds(work, n, n_stacks)
-        fewer = costs.stack_epoch_seconds(work, n - 1, n_stacks) if n > 1 else 0.0
-        total += seconds / lanes
-        for node in stack:
-            grouping.marginal[node.id] = (seconds - fewer) / lanes
-            grouping.alone[node.id] = costs.stack_epoch_seconds(work, 1)
-    grouping.share |= {node.id: total / len(group) for node in group}
+        by_seed[stack_key(arms[node.arm].recipe)].append(node)
+    nodes = list(by_seed.values())
+    seeds = [_seed_heads([arms[node.arm].recipe for node in own], works[own[0].id].n_val) for own in nodes]
+    lanes = stack_lanes(seeds, costs.rates.threads)
+    ends = [0.0] * lanes
+    for stack in divide_heads(seeds, n_classes, lanes):
+        work = works[nodes[min(stack)][0].id]
+        # A thread that is done takes the next stack.
+        first = ends.index(min(ends))
+        ends[first] += costs.stack_epoch_seconds(work, sum(map(len, stack.values())), len(stack))
+    for own in nodes:
+        alone = BOOKKEEPING_SECONDS + costs.stack_epoch_seconds(works[own[0].id], 1)
+        added = costs.stacked_head_seconds(works[own[0].id]) if len(own) > 1 else alone
+        grouping.alone |= {node.id: alone for node in own}
+        grouping.marginal |= {node.id: added / lanes for node in own}
+    grouping.share |= {node.id: (BOOKKEEPING_SECONDS + max(ends)) / len(group) for node in group}
+
+
+def _seed_heads(recipes: Sequence[Recipe], n_val: int) -> SeedHeads:
+    recipe = recipes[0]
+    optimizers = tuple(each.phases[0].optimizer for each in recipes)
+    return SeedHeads(likeness(recipe), optimizers, n_val, bool(recipe.head.dropout))

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from frostline.plan._stacking import ROWS_AT_ONCE
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -47,8 +49,8 @@ WORKSPACE = 4
 CHECKPOINT_COPIES = 2
 """What is written is serialized in memory first."""
 
-ROWS_AT_ONCE, READS_AHEAD = 4096, 5
-"""Rows that a stack of heads reads in one go, and such reads in memory at once."""
+READS_AHEAD = 5
+"""Reads of a stack of heads that are in memory at once."""
 
 HEAD_WORKSPACE, LOGIT_COPIES = 6, 2
 """What a stack holds of a batch for each unit, and how often the validation logits of a head are held."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from frostline.plan._plan import Activations
     from frostline.study import Arm, Recipe
 
-__all__ = ["Need", "Source", "gather_needs", "plan_passes", "source_of", "stored_bytes", "test_bytes", "test_seconds"]
+__all__ = ["Need", "Source", "gather_needs", "plan_passes", "source_of", "stored_bytes", "test_bytes"]
 
 
 class Source(NamedTuple):
@@ -124,16 +124,9 @@ def stored_bytes(n_images: int, cut: CutFacts, activations: Activations) -> int:
 
 def test_bytes(needs: Sequence[Need], n_test: int) -> int:
     """Return the most that the test images of the chosen arm take: they go the way of the validation images."""
-    return max((need.bytes(need.cuts) for need in _test_needs(needs, n_test)), default=0)
-
-
-def test_seconds(needs: Sequence[Need], n_test: int) -> float:
-    """Return the most that bringing the test images of the chosen arm to its cut takes."""
-    return max((need.seconds(need.cuts) for need in _test_needs(needs, n_test)), default=0.0)
-
-
-def _test_needs(needs: Sequence[Need], n_test: int) -> list[Need]:
-    return [replace(need, n_images=n_test) for need in needs if need.source.split == "val"]
+    return max(
+        (replace(need, n_images=n_test).bytes(need.cuts) for need in needs if need.source.split == "val"), default=0
+    )
 
 
 def plan_passes(needs: Sequence[Need]) -> tuple[PassPlan, ...]:

@@ -45,7 +45,7 @@ class Peaks:
         memory: int | None,
     ) -> None:
         self._arms, self._works, self._choices, self._costs_of = arms, works, choices, costs_of
-        self._n_classes, self._memory = n_classes, memory
+        self.n_classes, self._memory = n_classes, memory
         self.notes: list[str] = []
         recipes = [arms[node.arm].recipe for node in nodes]
         self.resident = resident_bytes([(recipe, costs_of(recipe)) for recipe in recipes], needs)
@@ -80,7 +80,7 @@ class Peaks:
     def _training(self, node: Node) -> int:
         recipe = self._arms[node.arm].recipe
         choice, work = self._choices[node.id], self._works[node.id]
-        return trajectory_bytes(choice, recipe, node.phase, work, self._costs_of(recipe), self._n_classes)
+        return trajectory_bytes(choice, recipe, node.phase, work, self._costs_of(recipe), self.n_classes)
 
     def heads(self, nodes: Sequence[Node]) -> int:
         """Return the peak while heads are trained together."""
@@ -88,7 +88,7 @@ class Peaks:
         heads = [
             (self._choices[node.id], arm.recipe, self._works[node.id]) for node, arm in zip(nodes, arms, strict=True)
         ]
-        return self.resident + heads_bytes(heads, self._costs_of(arms[0].recipe), self._n_classes)
+        return self.resident + heads_bytes(heads, self._costs_of(arms[0].recipe), self.n_classes)
 
     def divide(self, nodes: Sequence[Node]) -> list[list[Node]]:
         """Return heads in as few groups, one after another, as the budget allows; they are alike as far as can be.

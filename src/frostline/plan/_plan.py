@@ -137,7 +137,8 @@ class ArmPlan:
 class Totals:
     """Sums over the study: as planned, each arm alone, and every arm by the plain loop.
 
-    Each of them has ``test_seconds`` in it, for judging the arm that is chosen on the test images.
+    Each of them has judging the chosen recipe on the test images in it; as planned these are ``test_seconds``, of which
+    ``test_pass_seconds`` are for bringing the images to a cut.
     ``bytes`` counts the test images too, which are stored for the arm that is chosen; which one isn't known yet, so it
     is the most that this may take. ``peak_bytes`` is the predicted peak of resident memory, of passes and training.
     """
@@ -146,6 +147,7 @@ class Totals:
     alone_seconds: float
     plain_seconds: float
     test_seconds: float
+    test_pass_seconds: float
     bytes: int
     peak_bytes: int
     trained_epochs: int

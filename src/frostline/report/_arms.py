@@ -119,12 +119,10 @@ def _cost(record: RunRecord) -> list[str]:
     if "seconds" not in cost or "predicted_seconds" not in cost:
         return []
     line = f"took {format_seconds(cost['seconds'])}, predicted {format_seconds(cost['predicted_seconds'])}"
-    if record.mode == "shared" and "arms" in cost:
-        alone = sum(each["alone_seconds"] for each in cost["arms"].values())
-        plain = sum(each["plain_seconds"] for each in cost["arms"].values())
+    if record.mode == "shared" and "alone_seconds" in cost:
         line += (
-            f"; one arm after the other: {format_seconds(alone)}, "
-            f"by the plain loop: {format_seconds(plain)} (both worked out, not run)"
+            f"; one arm after the other: {format_seconds(cost['alone_seconds'])}, "
+            f"by the plain loop: {format_seconds(cost['plain_seconds'])} (both worked out, not run)"
         )
     return [line]
 

@@ -8,7 +8,7 @@ from torch import nn
 __all__ = ["LEAST_UNITS", "filled_up", "in_rows", "out_of_rows"]
 
 LEAST_UNITS = 16
-"""Units of all heads together, spare ones included, in each layer."""
+"""Units of a seed's heads together, spare ones included, in each layer."""
 
 IMAGES_AT_ONCE = 16
 """Batches are filled up to a multiple of these: as many numbers as the widest vector unit takes."""

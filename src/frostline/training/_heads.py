@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from frostline.plan import SeedHeads, divide_heads, likeness, stack_lanes
 from frostline.training._loss import build_loss
-from frostline.training._stack import HeadStack, StackSpec, in_order, way_to_step
+from frostline.training._stack import HeadStack, StackSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -21,12 +22,6 @@ if TYPE_CHECKING:
 
 
 __all__ = ["HeadEpoch", "HeadsTraining"]
-
-MOST_HEADS = 64
-"""Heads of one stack: more don't make a product faster, and their optimizer's state leaves the processor's caches."""
-
-MOST_LOGIT_BYTES = 128 * 1024 * 1024
-"""What the validation logits of a stack may take in memory."""
 
 POLL_SECONDS = 0.2
 
@@ -55,8 +50,7 @@ class HeadsTraining:
         self._specs, self._labels, self._classes, self._device = specs, labels, classes, device
         self._threads = torch.get_num_threads()
         # Dropout draws from the process's one generator, so those stacks take turns; so do kernels on an accelerator.
-        drawing = any(spec.recipe.head.dropout for spec in specs)
-        self._n_workers = 1 if drawing or device.type != "cpu" else self._threads
+        self._n_workers = stack_lanes(list(map(_seed_heads, specs)), self._threads) if device.type == "cpu" else 1
         self._workers = ThreadPoolExecutor(self._n_workers, thread_name_prefix="frostline-heads")
         self._stop = threading.Event()
         self._stacks: list[HeadStack] = []
@@ -136,39 +130,25 @@ class HeadsTraining:
     def _build(self, states: Mapping[str, Mapping[str, torch.Tensor]] | None) -> None:
         """Stack the heads: all of them as they begin, or those of which there is a state."""
         kept = [
-            replace(spec, members=tuple(m for m in in_order(spec.members) if states is None or m.id in states))
+            replace(spec, members=tuple(m for m in spec.members if states is None or m.id in states))
             for spec in self._specs
         ]
-        fair = -(-sum(len(spec.members) for spec in kept) // self._n_workers)
-        alike: dict[object, list[StackSpec]] = {}
+        seeds = list(map(_seed_heads, kept))
         self._stacks = []
-        for spec in kept:
-            logit_bytes = 4 * max(spec.val_rows.n, 1) * len(self._classes)
-            most = max(1, min(MOST_HEADS, fair, MOST_LOGIT_BYTES // logit_bytes))
-            n_parts = -(-len(spec.members) // most)
-            for number in range(n_parts):
-                part = replace(spec, members=spec.members[number::n_parts])
-                company = alike.setdefault(_likeness(part), [])
-                company.append(part)
-                # Full: another seed's would be too many, or can't stand with them.
-                if (len(company) + 1) * len(part.members) > most or part.recipe.head.dropout:
-                    self._add_stack(alike.pop(_likeness(part)), states)
-        for company in alike.values():
-            self._add_stack(company, states)
-
-    def _add_stack(self, specs: Sequence[StackSpec], states: Mapping[str, Mapping[str, torch.Tensor]] | None) -> None:
-        loss = build_loss(specs[0].recipe, self._labels, self._classes).to(self._device)
-        stack = HeadStack(specs, loss, self._device)
-        for index, member in enumerate(stack.members):
-            if states is not None:
-                stack.restore(index, states[member.id])
-        self._stacks.append(stack)
+        for own in divide_heads(seeds, len(self._classes), self._n_workers):
+            specs = [replace(kept[i], members=tuple(kept[i].members[j] for j in own[i])) for i in own]
+            loss = build_loss(specs[0].recipe, self._labels, self._classes).to(self._device)
+            stack = HeadStack(specs, loss, self._device)
+            for index, member in enumerate(stack.members):
+                if states is not None:
+                    stack.restore(index, states[member.id])
+            self._stacks.append(stack)
 
 
-def _likeness(spec: StackSpec) -> object:
-    """Return what heads of several seeds have in common that can be one stack."""
-    recipe = spec.recipe.model_dump_json(exclude={"phases", "seed"})
-    return recipe, spec.train_rows.n, spec.val_rows.n, tuple(map(way_to_step, spec.members))
+def _seed_heads(spec: StackSpec) -> SeedHeads:
+    optimizers = tuple(member.phase.optimizer for member in spec.members)
+    alike = (likeness(spec.recipe), spec.train_rows.n)
+    return SeedHeads(alike, optimizers, spec.val_rows.n, bool(spec.recipe.head.dropout))
 
 
 def _run(stack: HeadStack, epoch: int, on_step: Callable[[int, int], None]) -> dict[str, HeadEpoch]:

@@ -49,13 +49,14 @@ class Targets:
         distribution = torch.eye(n_classes) * (1 - smooth) + smooth / n_classes
         self._class_weights = weight.to(device)
         self._of_label = (weight[:, None] * distribution).to(device)  # a column for each label
+        self._sums = self._of_label.sum(dim=0)
 
     def of(self, labels: torch.Tensor, sizes: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the target of each image in batches of some sizes, [K, N], and the sum over its classes, [N]."""
         sums = torch.stack([part.sum() for part in torch.split(self._class_weights[labels], sizes)])
         counts = torch.tensor(sizes, device=labels.device)
-        targets = self._of_label[:, labels] / torch.repeat_interleave(sums, counts)
-        return targets, targets.sum(dim=0)
+        divisors = torch.repeat_interleave(sums, counts)
+        return self._of_label[:, labels] / divisors, self._sums[labels] / divisors
 
 
 def score(logits: torch.Tensor, labels: NDArray[np.int64]) -> tuple[float, float]:

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from frostline.plan import ROWS_AT_ONCE, way_to_step
 from frostline.streams import stream_seed
 from frostline.training._epoch import dropout_stream
 from frostline.training._filling import LEAST_UNITS, filled_up, in_rows, out_of_rows
@@ -30,13 +31,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from frostline.study import Optimizer, Phase, Recipe
+    from frostline.study import Phase, Recipe
     from frostline.training._rows import Rows
 
-__all__ = ["HeadStack", "StackMember", "StackSpec", "in_order", "way_to_step"]
-
-ROWS_AT_ONCE = 4096
-"""Rows read in one go, a few megabytes: each read costs as much as several steps of a small stack."""
+__all__ = ["HeadStack", "StackMember", "StackSpec"]
 
 Batch: TypeAlias = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 """The inputs of a batch, [B, D], and its targets: see ``Targets``."""
@@ -71,7 +69,7 @@ class HeadStack:
 
     Args:
         specs: the heads of each of G seeds; equal in everything else, with members that are stepped in the same ways
-            in the same order: see ``in_order``. Only one where there is dropout, which draws from one stream.
+            in the same order. Only one where there is dropout, which draws from one stream.
         loss: the cross-entropy of their recipes.
         device: where to train.
     """
@@ -91,7 +89,7 @@ class HeadStack:
         both = [out_of_rows(rows, shape) for rows, shape in zip(self._rows, self._shapes.values(), strict=True)]
         self._weights, self._biases = both[::2], both[1::2]  # [S, O, I] and [S, O] each
         self._parts: list[tuple[slice, HeadsOptimizer]] = []
-        for _, own in groupby(specs[0].members, key=way_to_step):
+        for _, own in groupby(specs[0].members, key=lambda member: way_to_step(member.phase.optimizer)):
             optimizers = [member.phase.optimizer for member in own]
             start = self._parts[-1][0].stop if self._parts else 0
             part = slice(start, start + len(optimizers))
@@ -99,7 +97,7 @@ class HeadStack:
         self._n_steps = torch.zeros((), device=device)
 
     def run_epoch(self, epoch: int, on_step: Callable[[int, int], None]) -> list[float]:
-        """Train an epoch (0-based) and return each member's mean loss over images, NaN where a step's isn't finite."""
+        """Train an epoch (0-based) and return each member's mean loss over images, not finite where a step's isn't."""
         n, recipe = self._specs[0].train_rows.n, self._recipe
         orders = [batch_order(spec.recipe.seed, epoch, n, recipe.batch_size) for spec in self._specs]
         n_steps = len(orders[0])
@@ -108,7 +106,8 @@ class HeadStack:
         ]
         rates = torch.tensor(of_members, device=self._device).view(len(orders), self._n_own, n_steps, 1)
         of_parts = [rates[:, part].unbind(2) for part, _ in self._parts]
-        total = torch.zeros(len(self._weights[0]), dtype=torch.float64, device=self._device)
+        exact = torch.float32 if self._device.type == "mps" else torch.float64  # which MPS doesn't have
+        total = torch.zeros(len(self._weights[0]), dtype=exact, device=self._device)
         self._n_steps.fill_(epoch * n_steps)
         batches = (self._batches(spec, order, epoch) for spec, order in zip(self._specs, orders, strict=True))
         with dropout_stream(stream_seed("dropout", recipe.seed, epoch), self._device), torch.no_grad():
@@ -131,7 +130,7 @@ class HeadStack:
         with torch.no_grad():
             for number, spec in enumerate(self._specs):
                 own, start = logits[number * self._n_own : (number + 1) * self._n_own], 0
-                for sizes, inputs, _ in _reads(spec.val_rows, order, 0, self._device):
+                for sizes, inputs, _ in _reads(spec.val_rows, order, 0, self._device, ROWS_AT_ONCE):
                     for batch in torch.split(inputs, sizes):
                         own[:, start : start + len(batch)] = self._logits(batch, number)
                         start += len(batch)
@@ -172,7 +171,9 @@ class HeadStack:
         return {name: out_of_rows(row.unsqueeze(0), shape)[0] for (name, shape), row in named}
 
     def _batches(self, spec: StackSpec, order: Sequence[NDArray[np.int64]], epoch: int) -> Iterator[Batch]:
-        for sizes, inputs, labels in _reads(spec.train_rows, order, epoch, self._device):
+        for sizes, inputs, labels in _reads(
+            spec.train_rows, order, epoch, self._device, ROWS_AT_ONCE // len(self._specs)
+        ):
             targets, weights = self._targets.of(labels, sizes)
             yield from zip(
                 torch.split(inputs, sizes), torch.split(targets, sizes, 1), torch.split(weights, sizes), strict=True
@@ -237,22 +238,11 @@ class HeadStack:
         return [filled_up(nn.functional.dropout(each, self._dropout).T) for each in ones]
 
 
-def way_to_step(member: StackMember) -> tuple[str, float, bool, float]:
-    """Return what heads have in common that are stepped together: everything but the learning rate."""
-    optimizer: Optimizer = member.phase.optimizer
-    return optimizer.name, optimizer.momentum, optimizer.nesterov, optimizer.weight_decay
-
-
-def in_order(members: Sequence[StackMember]) -> tuple[StackMember, ...]:
-    """Return members in the order of a stack: those that are stepped together stand together."""
-    return tuple(sorted(members, key=way_to_step))
-
-
 def _reads(
-    rows: Rows, order: Sequence[NDArray[np.int64]], epoch: int, device: torch.device
+    rows: Rows, order: Sequence[NDArray[np.int64]], epoch: int, device: torch.device, n_rows: int
 ) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]:
-    """Yield the sizes of many batches, and their rows [N, D] and labels [N] behind each other."""
-    per_read = max(1, ROWS_AT_ONCE // max(map(len, order)))
+    """Yield the sizes of many batches, about ``n_rows`` rows together, these [N, D] and their labels [N]."""
+    per_read = max(1, n_rows // max(map(len, order)))
     groups = [order[i : i + per_read] for i in range(0, len(order), per_read)]
     reads = rows.batches([np.concatenate(group) for group in groups], epoch, device)
     for group, ((inputs,), labels) in zip(groups, reads, strict=True):
