@@ -4,7 +4,6 @@ import errno
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -123,12 +122,10 @@ def test_a_closed_pipe_is_no_traceback(spawn: Spawn, workspace: Path) -> None:
 
     for _ in range(3):
         write_run(workspace)
-    started = time.monotonic()
     command = f"{sys.executable} -m frostline show --json | head -n 1"
     result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, cwd=workspace.parent)
     assert result.stdout == "{\n"
     assert "Traceback" not in result.stderr
-    assert time.monotonic() - started < 60
 
 
 @pytest.mark.parametrize("command", ["runs", "show", "doctor"])

@@ -249,7 +249,7 @@ frostline.cli.main()
 
 def test_control_c_stops_at_once_with_code_130(workspace: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-c", SLOW.replace("SLEEP", "5")],
+        [sys.executable, "-c", SLOW.replace("SLEEP", "120")],  # it doesn't wait for the end of what is under way
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -259,10 +259,8 @@ def test_control_c_stops_at_once_with_code_130(workspace: Path) -> None:
     first = process.stderr.readline()
     assert "begins: 1 arm, 1 trajectory" in first
     time.sleep(0.2)
-    started = time.monotonic()
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=30)
-    assert time.monotonic() - started < 5
     assert process.returncode == 130
     assert re.fullmatch(
         r"interrupted: \S+-s is kept up to its last finished epoch; to go on: frostline run s.toml --resume\n", errors

@@ -6,7 +6,6 @@ import io
 import json
 import os
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from frostline.data import Dataset, Preprocessing, View, decode_image, load_dataset, load_images
+from frostline.data import Dataset, decode_image, load_dataset
 from frostline.data._blobs import Blobs
 from frostline.errors import MissingExtraError
 from frostline.study import Data
@@ -321,13 +320,8 @@ class TestRealCifar10:
             assert np.bincount(split.labels).tolist() == [len(split) // 10] * 10
         assert dataset.skipped == ()
 
-    def test_a_subset_is_loaded_quickly_and_right(self, cifar10_path: Path, ask: Ask) -> None:
-        asked = ask("parquet", cifar10_path, train=4000, val=1000, test=1000)
-        load_dataset(asked)
-        start = time.process_time()
-        dataset = load_dataset(asked)
-        # processor time, which other work on the machine doesn't change much: about 0.4 s for 6,000 images
-        assert time.process_time() - start < 2
+    def test_a_subset_is_loaded_right(self, cifar10_path: Path, ask: Ask) -> None:
+        dataset = load_dataset(ask("parquet", cifar10_path, train=4000, val=1000, test=1000))
         rows = pq.read_table(next(cifar10_path.glob("train-*.parquet"))).to_pylist()
         for split in (dataset.train, dataset.val):
             for position in range(0, len(split), 97):
@@ -335,14 +329,6 @@ class TestRealCifar10:
                 assert split.labels[position] == row["label"]
                 expected = np.asarray(Image.open(io.BytesIO(row["img"]["bytes"])))
                 np.testing.assert_array_equal(dataset.pixels(split, position), expected)
-
-    def test_the_speed_of_loading(self, cifar10_path: Path, ask: Ask) -> None:
-        dataset = load_dataset(ask("parquet", cifar10_path, train=1000, val=100, test=100))
-        load_images(dataset, "train", np.arange(64), Preprocessing(224))
-        start = time.process_time()
-        load_images(dataset, "train", np.arange(1000), Preprocessing(224), View("flip", 0, 0))
-        # about 0.25 s of processor time, i.e. some 8,000 images a second on two free cores
-        assert time.process_time() - start < 1
 
 
 def test_results_describe_the_data(ask: Ask, make_files: Make) -> None:

@@ -42,12 +42,12 @@ def stored() -> int:
 @pytest.mark.parametrize(
     ("activations", "disk", "kinds"),
     [
-        ("float32", 1_300_000, ["float32", "float32"]),
+        pytest.param("float32", 1_300_000, ["float32", "float32"], marks=pytest.mark.slow),
         ("float32", WHOLE, ["float32", None]),
         ("auto", WHOLE, ["float16", "float16"]),
         ("auto", SMALL, ["float32", None]),
         ("auto", "1.3 MB", ["float32", "float32"]),
-        ("float16", 100_000, [None, None]),
+        pytest.param("float16", 100_000, [None, None], marks=pytest.mark.slow),
     ],
 )
 def test_a_run_stores_no_more_than_its_budget(

@@ -98,6 +98,8 @@ own, on one thread and on two): untrained networks and large steps most. At 32 p
 that one would fine-tune with; measured, they differ by at most 2e-5, and by 3e-4 with float16 activations.
 """
 
+LONG = {"lite0 conv_head"}
+
 FLOAT16_TOLERANCE = 2e-3
 """Relative, per epoch: float16 rounds an activation by up to 2 ** -11 = 5e-4 of itself."""
 
@@ -126,7 +128,10 @@ def test_shared_equals_plain(recipe: dict[str, Any]) -> None:
 
 
 @pytest.mark.channels_last
-@pytest.mark.parametrize("recipe", DEFAULT.values(), ids=DEFAULT.keys())
+@pytest.mark.parametrize(
+    "recipe",
+    [pytest.param(row, id=id_, marks=pytest.mark.slow if id_ in LONG else ()) for id_, row in DEFAULT.items()],
+)
 def test_shared_equals_plain_by_default(recipe: dict[str, Any]) -> None:
     compare(recipe, "openvino")
 

@@ -87,7 +87,7 @@ def n_records(store: FeatureStore) -> int:
     return len(list(store.path.glob("*/0*.json")))
 
 
-@pytest.mark.parametrize(("engine", "n_kills"), [("torch", 12), ("openvino", 4)])
+@pytest.mark.parametrize(("engine", "n_kills"), [("torch", 12), pytest.param("openvino", 4, marks=pytest.mark.slow)])
 def test_a_pass_killed_again_and_again_ends_bit_identical(
     store: FeatureStore, tmp_path: Path, workers: Workers, engine: str, n_kills: int
 ) -> None:
