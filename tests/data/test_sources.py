@@ -61,7 +61,7 @@ class TestDigits:
             assert np.abs(pixels - exact).max() <= 0.5
 
     def test_without_scikit_learn_the_extra_is_named(self, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+        monkeypatch.setitem(sys.modules, "sklearn", None)
         with pytest.raises(
             MissingExtraError, match=r"scikit-learn, which is not installed: pip install 'frostline\[st"
         ):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +12,8 @@ from frostline.data._source import Source
 from frostline.errors import MissingExtraError
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from frostline.data._decoding import Pixels
 
 __all__ = ["open_digits"]
@@ -21,20 +25,29 @@ def open_digits() -> Source:
     Raises:
         MissingExtraError: scikit-learn is not installed.
     """
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError:
-        raise MissingExtraError("scikit-learn", "starter", 'the data source "digits"') from None
-    digits = load_digits()
-    grey = np.rint(digits.images * (255 / 16)).astype(np.uint8)  # [N, 8, 8]
+    grey, labels = _load_digits()
 
     def read(image: int) -> Pixels:
         return np.repeat(grey[image][:, :, None], 3, axis=2)
 
     return Source(
         classes=tuple(str(digit) for digit in range(10)),
-        labels=digits.target.astype(np.int64),
+        labels=labels,
         parts={"train": np.arange(len(grey), dtype=np.int64)},
         name=lambda image: f"digit {image}",
         open=lambda _: read,
     )
+
+
+def _load_digits() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """Return the images [N, 8, 8] and their labels [N], as `sklearn.datasets.load_digits` does.
+
+    Importing scikit-learn takes seconds, most of a plan's time, so its file is read directly: a row for each digit, of
+    64 levels and the label.
+    """
+    spec = find_spec("sklearn")
+    if spec is None or spec.origin is None:
+        raise MissingExtraError("scikit-learn", "starter", 'the data source "digits"')
+    table = np.loadtxt(Path(spec.origin).parent / "datasets" / "data" / "digits.csv.gz", delimiter=",")  # [N, 65]
+    grey = np.rint(table[:, :-1].reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
+    return grey, table[:, -1].astype(np.int64)
