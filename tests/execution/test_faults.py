@@ -90,7 +90,7 @@ def everything(record: RunRecord) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("engine", "n_kills"),
     [
-        ("torch", 6),
+        ("torch", 4),
         pytest.param("torch", 20, marks=pytest.mark.slow),
         pytest.param("openvino", 5, marks=pytest.mark.slow),
     ],

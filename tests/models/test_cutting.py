@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 import torch
+from tests.models.conftest import TABLE
 from torch import nn
 
 from frostline.models import Backbone, Chain, build_chain, freeze, frozen_digest
@@ -70,6 +72,12 @@ def loss_and_gradients(
     return loss.detach(), {n: p.grad for n, p in chain.model.named_parameters() if p.grad is not None}
 
 
+# vit_b_16 takes as long as all others together, and timm's ViT is cut in the same way.
+@pytest.mark.parametrize(
+    "backbone",
+    [pytest.param(name, marks=pytest.mark.slow if name == "vit_b_16" else ()) for name in TABLE],
+    indirect=True,
+)
 def test_losses_and_gradients_of_a_tail_equal_the_uncut_models(backbone: Backbone) -> None:
     chain = build_chain(backbone, K, HEAD, seed=0)
     x = images()

@@ -211,3 +211,11 @@ def test_without_its_weights_a_vit_takes_any_size() -> None:
 def test_places_that_cannot_be_trained_from(name: str, train_from: str, message: str) -> None:
     with pytest.raises(ModelError, match=message):
         backbone_facts(name, 224).resolve(train_from)
+
+
+def test_networks_of_a_backbone_are_laid_out_once() -> None:
+    one, other = (load_backbone("resnet18", "none", 32) for _ in range(2))
+    assert one.module is not other.module
+    assert one.layout is other.layout
+    assert one.layout is not load_backbone("resnet18", "none", 64).layout
+    assert one.facts == backbone_facts("resnet18", 32, "none")

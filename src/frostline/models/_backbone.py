@@ -55,7 +55,7 @@ class Backbone:
     @cached_property
     def layout(self) -> Layout:
         """Its stages and cuts, found on first use."""
-        return describe_layout(self.module, self.name, self.head_path, self.image_size)
+        return describe_layout(self._source, self.module, self.head_path, self.image_size)
 
     @cached_property
     def facts(self) -> BackboneFacts:

@@ -36,19 +36,22 @@ def measure_backbone(backbone: str, image_size: int, any_size: bool = False) -> 
         module = source.build_random()
     module.eval()
     head_path = isolate_classifier(module, backbone)
-    return facts_of_layout(source, module, describe_layout(module, backbone, head_path, image_size))
+    return facts_of_layout(source, module, describe_layout(source, module, head_path, image_size))
 
 
-def describe_layout(module: nn.Module, backbone: str, head_path: str, image_size: int) -> Layout:
-    """Return a network's layout, with the backbone's name in what is raised.
+def describe_layout(source: Source, module: nn.Module, head_path: str, image_size: int) -> Layout:
+    """Return the layout of a network of a source, found once for all of them, as that takes up to a second.
 
     Raises:
         ModelError: the network can't be used on images of that size.
     """
-    try:
-        return lay_out(module, head_path, image_size)
-    except ModelError as error:
-        raise ModelError(f"backbone {backbone}: {error}") from error
+    key = (head_path, image_size)
+    if key not in source.layouts:
+        try:
+            source.layouts[key] = lay_out(module, head_path, image_size)
+        except ModelError as error:
+            raise ModelError(f"backbone {source.backbone}: {error}") from error
+    return source.layouts[key]
 
 
 def facts_of_layout(source: Source, module: nn.Module, layout: Layout) -> BackboneFacts:

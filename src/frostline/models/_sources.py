@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import typing
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from frostline.models._layout import Layout
+
 __all__ = ["Source", "find_source"]
 
 Interpolation = Literal["bilinear", "bicubic", "nearest"]
@@ -31,7 +34,8 @@ class Source:
 
     ``build(pretrained)`` makes the network for the image size asked; ``url``, or ``hub`` on the Hugging Face hub, is
     where its own weights come from, None where there are none; mean, std and interpolation are what those expect.
-    ``build_from_file`` reads a local file the library's own way, and gives None where that fails.
+    ``build_from_file`` reads a local file the library's own way, and gives None where that fails. ``layouts`` keeps
+    what was found of its networks, by the path of the classifier and the image size.
     """
 
     backbone: str
@@ -42,6 +46,7 @@ class Source:
     std: tuple[float, float, float]
     interpolation: Interpolation
     hub: str | None = None
+    layouts: dict[tuple[str, int], Layout] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def build_random(self) -> nn.Module:
         """Return the network with random weights, the same in every call; torch's generator isn't moved."""
@@ -50,6 +55,7 @@ class Source:
             return self.build(False)
 
 
+@lru_cache(maxsize=4)
 def find_source(backbone: str, image_size: int, any_size: bool = False) -> Source:
     """Return how to build a backbone for images of a size.
 
