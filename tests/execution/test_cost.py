@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.execution.studies import RESNET, small_study
+from tests.execution.studies import RESNET, numbers_of, small_study
 
 import frostline
 from frostline.execution.events import RunStarted
@@ -42,3 +42,22 @@ def test_measured_stands_beside_predicted(tmp_path: Path, monkeypatch: pytest.Mo
         assert trajectory["predicted_seconds"] == pytest.approx(planned["seconds"])
         assert trajectory["seconds"] > 0
     assert first.cost["training_seconds"] == pytest.approx(sum(t["seconds"] for t in first.cost["trajectories"]))
+
+
+def test_what_another_study_stored_is_used_where_storing_it_would_not_pay(tmp_path: Path) -> None:
+    arm = {**RESNET, "train_from": "head"}
+    larger = small_study({**arm, "seed": [0, 1]}, arm)
+    frostline.run(larger, workspace=tmp_path, cache="always", engine="torch")
+    study = small_study(arm)
+    assert [t.mode for t in frostline.plan_study(study).trajectories] == ["recomputed"]
+    events: list[Event] = []
+    record = frostline.run(study, workspace=tmp_path, engine="torch", listener=events.append)
+    assert [(t["mode"], t["cut"]) for t in record.plan["trajectories"]] == [("cached", "head")]
+    assert [pass_["reused"] for pass_ in record.cost["passes"]] == [True]
+    assert record.cost["pass_seconds"] == 0
+    (begun,) = (event for event in events if isinstance(event, RunStarted))
+    assert begun.predicted_seconds == pytest.approx(record.plan["totals"]["seconds"])
+    always = frostline.run(study, workspace=tmp_path, cache="always", engine="torch", resume=False)
+    assert numbers_of(record) == numbers_of(always)
+    never = frostline.run(study, workspace=tmp_path, cache="never", engine="torch", resume=False)
+    assert [t["mode"] for t in never.plan["trajectories"]] == ["recomputed"]

@@ -10,18 +10,24 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.plan.networks import COUNTS, facts, rates
 
-from frostline.plan import CostModel, Decided, EpochWork, Plan, build_plan
+from frostline.plan import CostModel, Decided, EpochWork, Plan, build_plan, nothing_stored
 from frostline.plan._costs import BOOKKEEPING_SECONDS
 from frostline.study import Arm, Recipe
 
 if TYPE_CHECKING:
     from frostline.models.facts import BackboneFacts
+    from frostline.plan import Stored
 
 
-def plan(*recipes: dict[str, Any], network: BackboneFacts | None = None, **changes: Any) -> Plan:
+def plan(
+    *recipes: dict[str, Any],
+    network: BackboneFacts | None = None,
+    rows_stored: Stored = nothing_stored,
+    **changes: Any,
+) -> Plan:
     arms = [Arm(name=f"arm{i}", recipe=Recipe(backbone="net", image_size=32, **r)) for i, r in enumerate(recipes)]
     costs = CostModel(network or facts(), rates(**changes))
-    return build_plan("study", arms, COUNTS, 10, lambda recipe: costs)
+    return build_plan("study", arms, COUNTS, 10, lambda recipe: costs, rows_stored=rows_stored)
 
 
 def head(epochs: int, **more: Any) -> dict[str, Any]:
@@ -269,6 +275,36 @@ def sweep(n_rates: int, n_seeds: int) -> list[dict[str, Any]]:
     """Return head-only recipes that differ in learning rate and seed."""
     rates = [1e-4 * (i + 1) for i in range(n_rates)]
     return [head(3, optimizer={"name": "sgd", "lr": lr}, seed=seed) for lr in rates for seed in range(n_seeds)]
+
+
+def test_stored_rows_cost_nothing_more_and_are_used_where_storing_them_would_not_pay() -> None:
+    one: dict[str, Any] = head(1)
+    slow: dict[str, Any] = {"prefix": 40e-3}
+    anew = plan(one, **slow)
+    assert anew.trajectories[0].mode == "recomputed"
+    stored = plan(one, rows_stored=lambda source, cut: cut == "head", **slow)
+    (trajectory,), (pass_,) = stored.trajectories, stored.passes
+    assert (trajectory.mode, trajectory.cut) == ("cached", "head")
+    assert "there already" in trajectory.why
+    assert pass_.seconds == stored.totals.test_pass_seconds == 0
+    assert stored.totals.seconds < anew.totals.seconds
+    assert stored.arms[0].alone_seconds == pytest.approx(anew.arms[0].alone_seconds)
+    # Another cut, split or kind of numbers is no help.
+    for absent in (
+        lambda source, cut: cut == "late",
+        lambda source, cut: source.split == "val",
+        lambda source, cut: source.activations == "float16",
+    ):
+        assert plan(one, rows_stored=absent, **slow).trajectories[0].mode == "recomputed"
+
+
+def test_a_pass_takes_what_its_missing_cuts_take() -> None:
+    recipes = head(9), {"train_from": "late", "epochs": 9}
+    (rest,) = plan(*recipes, rows_stored=lambda source, cut: cut == "head").passes
+    (late,) = plan(recipes[1]).passes
+    assert rest.cuts == ("late", "head")
+    assert rest.seconds == pytest.approx(late.seconds)
+    assert rest.bytes > late.bytes
 
 
 def test_heads_on_the_same_activations_are_one_group() -> None:

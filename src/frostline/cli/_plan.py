@@ -31,7 +31,7 @@ def plan(
     """Print what a study's arms share, why, and the predicted cost.
 
     Each arm alone and on top of the others, bytes on disk, and the totals. Nothing is trained. Times are predictions
-    for this machine.
+    for this machine, with nothing stored yet.
     """
     import frostline
 

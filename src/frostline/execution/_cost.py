@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from frostline.execution._passes import is_stored
 from frostline.execution._resuming import decided_by
+from frostline.execution._stored import rows_stored
 
 if TYPE_CHECKING:
     from frostline.execution._context import Context
@@ -20,7 +20,13 @@ def seconds_left(context: Context) -> float:
     ledger, run, plan = context.ledger, context.run, context.plan
     if context.plain:
         return plan.totals.plain_seconds
-    passes = sum(planned.seconds for planned in plan.passes if not is_stored(context, planned))
+    # A run that is taken up again keeps to its first plan, which doesn't know what was stored since.
+    stored = rows_stored(context.dataset, context.networks, context.engine, context.store)
+
+    def is_made(planned: PassPlan) -> bool:
+        return all(stored(source, cut) for source in planned.sources for cut in planned.cuts)
+
+    passes = sum(planned.seconds for planned in plan.passes if not is_made(planned))
     epochs = ((t.epochs - len(ledger.epochs(run, t.id))) * t.seconds_per_epoch for t in plan.trajectories)
     return passes + sum(epochs) + plan.totals.test_seconds
 

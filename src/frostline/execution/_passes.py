@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from frostline.data import View, load_images, normalise
+from frostline.data import load_images, normalise
 from frostline.errors import FeatureError
+from frostline.execution._stored import feature_spec, views_of
 from frostline.execution.events import Notice, PassFinished, PassProgress, PassStarted
-from frostline.features import FeatureSpec, run_pass
+from frostline.features import run_pass
+from frostline.plan import source_of
 from frostline.study import Head
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy as np
     import torch
     from numpy.typing import NDArray
 
-    from frostline.data import Split
+    from frostline.data import Split, View
     from frostline.execution._context import Context
-    from frostline.features import Features
-    from frostline.models import Backbone
-    from frostline.plan import Activations, PassPlan
+    from frostline.features import Features, FeatureSpec
+    from frostline.plan import Activations, PassPlan, Source
     from frostline.study import Recipe
 
-__all__ = ["is_stored", "make_pass", "open_features"]
+__all__ = ["make_pass", "open_features"]
 
 
 def make_pass(context: Context, planned: PassPlan) -> None:
@@ -33,10 +32,10 @@ def make_pass(context: Context, planned: PassPlan) -> None:
     backbone = context.networks.backbone(planned.backbone, planned.weights, planned.image_size)
     facts = context.facts(planned.backbone, planned.image_size)
     seconds, n_bytes, done, engines, reused = 0.0, 0, 0, [], True
-    for split_name, n in planned.splits.items():
-        split = context.dataset.split(split_name)
-        for view in _views(planned.augmentation, planned.view_seed, planned.views):
-            specs = _pass_specs(context, backbone, planned, split, view)
+    for source in planned.sources:
+        split, n = context.dataset.split(source.split), planned.splits[source.split]
+        for view in views_of(source):
+            specs = [_spec(context, source, view, cut) for cut in planned.cuts]
 
             def load(positions: NDArray[np.int64], split: Split = split, view: View | None = view) -> NDArray[np.uint8]:
                 return load_images(context.dataset, split, positions, backbone.preprocessing, view)
@@ -68,17 +67,6 @@ def make_pass(context: Context, planned: PassPlan) -> None:
     context.emit(PassFinished(planned.name, planned.n_images, n_bytes, seconds, reused))
 
 
-def is_stored(context: Context, planned: PassPlan) -> bool:
-    """Return whether the cache has everything that a planned pass would store."""
-    backbone = context.networks.backbone(planned.backbone, planned.weights, planned.image_size)
-    return all(
-        context.store.has(spec)
-        for split_name in planned.splits
-        for view in _views(planned.augmentation, planned.view_seed, planned.views)
-        for spec in _pass_specs(context, backbone, planned, context.dataset.split(split_name), view)
-    )
-
-
 def open_features(
     context: Context, recipe: Recipe, cut: str, activations: Activations, split_name: str
 ) -> list[Features]:
@@ -87,14 +75,10 @@ def open_features(
     Raises:
         FeatureError: they are not in the cache any more.
     """
-    backbone = context.networks.of(recipe)
-    split = context.dataset.split(split_name)
-    n_views = recipe.views if split_name == "train" and isinstance(recipe.views, int) else 1
-    views = _views(recipe.augmentation if split_name == "train" else "none", recipe.seed, n_views)
+    source = source_of(recipe, split_name, activations)
     opened = []
-    for view in views:
-        spec = _spec(context, backbone, split, view, recipe.backbone, cut, activations)
-        features = context.store.open(spec)
+    for view in views_of(source):
+        features = context.store.open(_spec(context, source, view, cut))
         if features is None:
             raise FeatureError(
                 f"activations of {recipe.backbone} at {cut} ({split_name}) left the cache {context.store.path} "
@@ -104,39 +88,8 @@ def open_features(
     return opened
 
 
-def _pass_specs(
-    context: Context, backbone: Backbone, planned: PassPlan, split: Split, view: View | None
-) -> list[FeatureSpec]:
-    """Return what a pass stores of a split's view, cut by cut."""
-    return [_spec(context, backbone, split, view, planned.backbone, cut, planned.activations) for cut in planned.cuts]
-
-
-def _spec(
-    context: Context,
-    backbone: Backbone,
-    split: Split,
-    view: View | None,
-    name: str,
-    cut: str,
-    activations: Activations,
-) -> FeatureSpec:
-    return FeatureSpec(
-        images=split.fingerprint,
-        preprocessing=backbone.preprocessing,
-        view=view,
-        backbone=name,
-        weights_digest=backbone.weights_digest,
-        cut=cut,
-        dtype=activations,
-        engine=context.engine,
-    )
-
-
-def _views(augmentation: Literal["none", "flip", "crop-flip"], seed: int | None, n_views: int) -> Sequence[View | None]:
-    """Return the stored views of each image; one, the image as it is, without augmentation."""
-    if augmentation == "none" or seed is None:
-        return [None]
-    return [View(augmentation, seed, index) for index in range(n_views)]
+def _spec(context: Context, source: Source, view: View | None, cut: str) -> FeatureSpec:
+    return feature_spec(context.dataset, context.networks, context.engine, source, view, cut)
 
 
 def _prefix(context: Context, planned: PassPlan) -> torch.nn.Module:

@@ -13,7 +13,7 @@ from frostline.execution._calibration import Asked, Situation, known_rates, meas
 from frostline.execution._checks import check_classes, check_networks, raise_problems
 from frostline.execution.events import Notice
 from frostline.models.facts import backbone_facts
-from frostline.plan import NO_BUDGETS, CachePolicy, CostModel, build_plan, grow_tree, read_budgets
+from frostline.plan import NO_BUDGETS, CachePolicy, CostModel, build_plan, grow_tree, nothing_stored, read_budgets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from frostline.execution.events import Listener
     from frostline.features import Engines
     from frostline.models.facts import BackboneFacts
-    from frostline.plan import Budgets, Decided, Plan
+    from frostline.plan import Budgets, Decided, Plan, Stored
     from frostline.study import Arm, Recipe, Study
 
 __all__ = ["Prepared", "check_cache_policy", "plan_study", "prepare"]
@@ -53,8 +53,9 @@ class Prepared:
         decided: Mapping[str, Decided] | None = None,
         measured: Mapping[str, float] | None = None,
         budgets: Budgets = NO_BUDGETS,
+        rows_stored: Stored = nothing_stored,
     ) -> Plan:
-        """Return the plan; see build_plan for what an earlier plan decided and what a run measured."""
+        """Return the plan; see build_plan for what an earlier plan decided, a run measured and the cache has."""
         return build_plan(
             self.study.name,
             self.arms,
@@ -65,6 +66,7 @@ class Prepared:
             decided,
             measured,
             budgets,
+            rows_stored,
         )
 
     def costs_of(self, recipe: Recipe) -> CostModel:
@@ -147,7 +149,9 @@ def plan_study(
     memory: int | str | None = None,
     listener: Listener | None = None,
 ) -> Plan:
-    """Return what a study would share, train and cost; measures this machine first where it hasn't been.
+    """Return what a study would share, train and cost with nothing stored yet.
+
+    This machine is measured first where it hasn't been.
 
     Args:
         study: what is asked.

@@ -28,9 +28,10 @@ def describe_basis(study: Study, networks: Networks, device: torch.device, engin
     """
     weights = {}
     for arm in study.expand():
-        name = f"{arm.recipe.backbone}, weights {arm.recipe.weights}, {arm.recipe.image_size} px"
+        key = arm.recipe.backbone, arm.recipe.weights, arm.recipe.image_size
+        name = "{}, weights {}, {} px".format(*key)
         if name not in weights:
-            weights[name] = networks.of(arm.recipe).weights_digest
+            weights[name] = networks.identity(*key).weights_digest
     return {"device": str(device), "engine": engine, "weights": weights}
 
 

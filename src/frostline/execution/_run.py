@@ -21,13 +21,14 @@ from frostline.execution._passes import make_pass
 from frostline.execution._plain import plain_trajectory, run_plain
 from frostline.execution._prepare import Prepared, check_cache_policy, prepare
 from frostline.execution._resuming import decided_by, describe_basis, take_up
+from frostline.execution._stored import rows_stored
 from frostline.execution._trajectories import run_trajectory
 from frostline.execution._workers import Workers
 from frostline.execution.events import Event, Listener, Notice, RunFinished, RunStarted
 from frostline.features import Engines, FeatureStore
 from frostline.ledger import ArmEntry, Ledger, RunRecord, Segment
 from frostline.places import workspace_directory
-from frostline.plan import NO_BUDGETS, read_budgets
+from frostline.plan import NO_BUDGETS, nothing_stored, read_budgets
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -98,7 +99,11 @@ def run(
         if plain:
             prepared.plan("never", budgets=budgets)  # refuses what would need too much memory, all of it recomputed
             budgets = NO_BUDGETS
-        plan = prepared.plan(cache, None if taken_up is None else decided_by(ledger, taken_up), budgets=budgets)
+        if taken_up is None:
+            stored = nothing_stored if plain else rows_stored(prepared.dataset, networks, chosen_engine, store)
+            plan = prepared.plan(cache, budgets=budgets, rows_stored=stored)
+        else:
+            plan = prepared.plan(cache, decided_by(ledger, taken_up), budgets=budgets)
         run_id = taken_up or _start(ledger, prepared, plan, mode, basis, provenance)
         context = Context(
             prepared=prepared,

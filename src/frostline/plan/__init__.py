@@ -4,6 +4,7 @@ from frostline.plan._budgets import NO_BUDGETS, Budgets, read_budgets
 from frostline.plan._build import build_plan
 from frostline.plan._costs import CostModel, EpochWork, Layout, Rates
 from frostline.plan._groups import likeness, stack_key
+from frostline.plan._passes import Stored, nothing_stored, source_of
 from frostline.plan._plan import (
     Activations,
     ArmPlan,
@@ -12,6 +13,7 @@ from frostline.plan._plan import (
     GroupPlan,
     PassPlan,
     Plan,
+    Source,
     Totals,
     TrajectoryPlan,
 )
@@ -34,13 +36,17 @@ __all__ = [
     "Plan",
     "Rates",
     "SeedHeads",
+    "Source",
+    "Stored",
     "Totals",
     "TrajectoryPlan",
     "build_plan",
     "divide_heads",
     "grow_tree",
     "likeness",
+    "nothing_stored",
     "read_budgets",
+    "source_of",
     "stack_key",
     "stack_lanes",
     "way_to_step",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from frostline.errors import BudgetError
 from frostline.plan._disk import fit, rows_of
-from frostline.plan._passes import source_of
+from frostline.plan._passes import nothing_stored, source_of
 from frostline.plan._weighing import Group
 from frostline.quantities import format_bytes
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from frostline.models.facts import BackboneFacts, CutFacts
     from frostline.plan._costs import CostModel, EpochWork, Layout
     from frostline.plan._disk import Place, Rows
+    from frostline.plan._passes import Stored
     from frostline.plan._plan import Activations, CachePolicy, Decided, Mode
     from frostline.plan._trajectories import Node
     from frostline.study import Arm, Recipe
@@ -45,6 +46,7 @@ def choose_modes(
     cache: CachePolicy,
     decided: Mapping[str, Decided],
     disk: int | None = None,
+    rows_stored: Stored = nothing_stored,
 ) -> dict[str, Choice]:
     """Return the choice of each trajectory by its id; BudgetError where everything is to be stored and doesn't fit."""
     choices: dict[str, Choice] = {}
@@ -60,7 +62,7 @@ def choose_modes(
         choices[node.id] = settled
         if settled.mode == "cached":
             taken.append(rows_of(recipe, settled.cut, settled.activations, counts))
-    weighed = [Group(group, arms, works, counts, costs_of) for group in groups.values()]
+    weighed = [Group(group, arms, works, counts, costs_of, rows_stored) for group in groups.values()]
     shelved = (_store_all if cache == "always" else _store_what_pays)(weighed, counts, disk, taken)
     for group, places in zip(weighed, shelved, strict=True):
         stored = [cut for cut, place in places.items() if place.refused is None]

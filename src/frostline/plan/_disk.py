@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from frostline.plan._passes import Source, source_of, stored_bytes
+from frostline.plan._passes import source_of, stored_bytes
 from frostline.quantities import format_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from frostline.models.facts import CutFacts
-    from frostline.plan._plan import Activations
+    from frostline.plan._plan import Activations, Source
     from frostline.study import Recipe
 
 __all__ = ["Candidate", "Place", "Rows", "Shelf", "fit", "rows_of"]

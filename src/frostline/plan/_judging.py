@@ -45,7 +45,11 @@ def price_judging(
     """
     recipes = [arm.recipe.model_dump_json(exclude={"seed"}) for arm in arms]
     n_seeds = Counter(recipes)
-    test_needs = {need.source: replace(need, n_images=n_test) for need in needs if need.source.split == "val"}
+    test_needs = {
+        need.source: replace(need, source=need.source._replace(split="test"), n_images=n_test)
+        for need in needs
+        if need.source.split == "val"
+    }
     priced: dict[str, tuple[float, float]] = {}
     plain = 0.0
     for arm, recipe, choice in zip(arms, recipes, choices, strict=True):
@@ -54,6 +58,6 @@ def price_judging(
         making = 0.0
         if choice.mode == "cached":
             need = test_needs[source_of(arm.recipe, "val", choice.activations)]
-            making = need.seconds(need.cuts)
+            making = need.seconds_ahead(need.cuts)
         priced[recipe] = (making, n * costs.evaluation_seconds(n_test, choice.cut))
     return Judging(*max(priced.values(), key=sum), plain)

@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, TypeAlias
 
-from frostline.plan._plan import PassPlan
+from frostline.plan._plan import PassPlan, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from frostline.models.facts import CutFacts
     from frostline.plan._costs import CostModel
     from frostline.plan._plan import Activations
     from frostline.study import Arm, Recipe
 
-__all__ = ["Need", "Source", "gather_needs", "plan_passes", "source_of", "stored_bytes", "test_bytes"]
+__all__ = ["Need", "Stored", "gather_needs", "nothing_stored", "plan_passes", "source_of", "stored_bytes", "test_bytes"]
+
+Stored: TypeAlias = Callable[[Source, str], bool]
+"""Tells whether all rows of a source at a cut are stored already."""
 
 
-class Source(NamedTuple):
-    """What goes through which prefix: passes with equal sources are one."""
-
-    backbone: str
-    weights: str
-    image_size: int
-    activations: Activations
-    split: str
-    augmentation: Literal["none", "flip", "crop-flip"]
-    views: int
-    view_seed: int | None
+def nothing_stored(_source: Source, _cut: str) -> bool:
+    """Tell that no rows are stored."""
+    return False
 
 
 @dataclass
@@ -38,6 +34,7 @@ class Need:
     source: Source
     n_images: int
     costs: CostModel
+    stored: Stored = nothing_stored
     users: dict[str, set[int]] = field(default_factory=dict)
 
     @property
@@ -73,6 +70,10 @@ class Need:
         setup = self.costs.rates.setup if self.source.split == "train" else 0.0
         return setup + self.costs.pass_seconds(last, self.n_images, self.bytes(cut.name for cut in facts))
 
+    def seconds_ahead(self, cuts: Iterable[str]) -> float:
+        """Return the seconds that storing these cuts takes where some of them are stored already."""
+        return self.seconds(cut for cut in cuts if not self.stored(self.source, cut))
+
     def without(self, arm: int) -> list[str]:
         """Return the cuts that the study needs even without an arm."""
         return [cut for cut, arms in self.users.items() if arms - {arm}]
@@ -87,6 +88,7 @@ def gather_needs(
     arms: Sequence[Arm],
     counts: Mapping[str, int],
     costs_of: Callable[[Recipe], CostModel],
+    stored: Stored = nothing_stored,
 ) -> list[Need]:
     """Return what must be stored for cached trajectories, given as cut, kind of numbers and the indices of arms."""
     needs: dict[Source, Need] = {}
@@ -96,7 +98,7 @@ def gather_needs(
             for split in ("train", "val"):
                 source = source_of(recipe, split, activations)
                 n_images = counts[split] * source.views
-                need = needs.setdefault(source, Need(source, n_images, costs_of(recipe)))
+                need = needs.setdefault(source, Need(source, n_images, costs_of(recipe), stored))
                 need.users.setdefault(cut, set()).add(index)
     return list(needs.values())
 
@@ -136,7 +138,7 @@ def plan_passes(needs: Sequence[Need]) -> tuple[PassPlan, ...]:
         source = need.source
         cuts = need.cuts
         key = (source._replace(split=""), cuts)
-        seconds, n_bytes = need.seconds(cuts), need.bytes(cuts)
+        seconds, n_bytes = need.seconds_ahead(cuts), need.bytes(cuts)
         if key in passes:
             known = passes[key]
             passes[key] = replace(

@@ -18,6 +18,7 @@ __all__ = [
     "Mode",
     "PassPlan",
     "Plan",
+    "Source",
     "Totals",
     "TrajectoryPlan",
 ]
@@ -44,6 +45,19 @@ class Decided(NamedTuple):
     activations: Activations | None = None
     workers: int | None = None
     group: str | None = None
+
+
+class Source(NamedTuple):
+    """What goes through which prefix: passes with equal sources are one."""
+
+    backbone: str
+    weights: str
+    image_size: int
+    activations: Activations
+    split: str
+    augmentation: Literal["none", "flip", "crop-flip"]
+    views: int
+    view_seed: int | None
 
 
 @dataclass(frozen=True)
@@ -75,6 +89,23 @@ class PassPlan:
     def n_images(self) -> int:
         """Images that go through the prefix, each view counted."""
         return sum(self.splits.values()) * self.views
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """What goes through the prefix, split by split."""
+        return tuple(
+            Source(
+                self.backbone,
+                self.weights,
+                self.image_size,
+                self.activations,
+                split,
+                self.augmentation,
+                self.views,
+                self.view_seed,
+            )
+            for split in self.splits
+        )
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from frostline.plan._costs import CostModel, EpochWork
+    from frostline.plan._passes import Stored
     from frostline.plan._plan import Activations
     from frostline.plan._trajectories import Node
     from frostline.study import Arm, Recipe
@@ -32,11 +33,14 @@ class Group:
         works: Mapping[str, EpochWork],
         counts: Mapping[str, int],
         costs_of: Callable[[Recipe], CostModel],
+        stored: Stored,
     ) -> None:
         self.nodes = nodes
         self.recipe = arms[nodes[0].arm].recipe
         kind: Activations = "float16" if self.recipe.activations == "float16" else "float32"
-        self._needs = gather_needs([(node.deepest.name, kind, node.uses) for node in nodes], arms, counts, costs_of)
+        self._needs = gather_needs(
+            [(node.deepest.name, kind, node.uses) for node in nodes], arms, counts, costs_of, stored
+        )
         self._by_cut: dict[str, list[Node]] = defaultdict(list)
         self._savings: dict[str, float] = defaultdict(float)
         for node in nodes:
@@ -72,7 +76,8 @@ class Group:
     def why(self, cut: str, stored: Collection[str]) -> str:
         """Return why a cut is stored, among those that are."""
         saved, cost = self._savings[cut], self._price(stored)
-        return f"stored activations save {saved:.3g} s of training; the pass takes {cost:.3g} s"
+        price = f"the pass takes {cost:.3g} s" if cost else "they are there already"
+        return f"stored activations save {saved:.3g} s of training; {price}"
 
     def why_not(self, cut: str) -> str:
         """Return why a cut isn't wanted."""
@@ -80,4 +85,4 @@ class Group:
         return f"recomputing is cheaper: storing would save {saved:.3g} s and take {cost:.3g} s"
 
     def _price(self, cuts: Collection[str]) -> float:
-        return sum(need.seconds([cut for cut in need.users if cut in cuts]) for need in self._needs)
+        return sum(need.seconds_ahead([cut for cut in need.users if cut in cuts]) for need in self._needs)
