@@ -34,12 +34,21 @@ def test_what_was_read_back_says_nothing_of_the_pace() -> None:
 
 
 def test_the_pass_over_the_test_images_is_expected() -> None:
-    time_left = TimeLeft({**PLAN, "totals": {"test_seconds": 25.0}}, 2, 125.0)
+    time_left = TimeLeft({**PLAN, "totals": {"test_seconds": 25.0, "training_seconds": 40.0}}, 2, 125.0)
     for part in (("pass", "p"), ("trajectory", "a"), ("trajectory", "b")):
         time_left.advance(part, 1.0)
     assert time_left.fraction == pytest.approx(0.8)
     time_left.advance(("pass", "p, test"), 1.0)
     assert time_left.fraction == pytest.approx(1.0)
+
+
+def test_training_side_by_side_takes_less_than_one_after_the_other() -> None:
+    time_left = TimeLeft({**PLAN, "totals": {"test_seconds": 0.0, "training_seconds": 30.0}}, 2, 90.0)
+    assert time_left.seconds_left(0.0) == pytest.approx(90.0)
+    time_left.advance(("pass", "p"), 1.0)
+    assert time_left.seconds_left(60.0) == pytest.approx(30.0)
+    time_left.advance(("trajectory", "a"), 1.0)
+    assert time_left.seconds_left(82.5) == pytest.approx(7.5)
 
 
 def test_work_never_goes_back() -> None:

@@ -16,7 +16,7 @@ from tests.execution.studies import RESNET, logits_of, numbers_of, small_study
 import frostline
 from frostline.errors import DiskFullError, TrainingError
 from frostline.execution import _calibration, _workers
-from frostline.execution.events import EpochFinished, Event, Notice, StepProgress, TrajectoryEnded
+from frostline.execution.events import EpochFinished, Event, Notice, RunStarted, StepProgress, TrajectoryEnded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,6 +107,8 @@ def test_equals_one_after_the_other(
     assert beside.plan["workers"] == 2
     assert len(processes.started) == 2
     assert processes.all_ended()
+    (begun,) = (event for event in events if isinstance(event, RunStarted))
+    assert begun.predicted_seconds == pytest.approx(beside.plan["totals"]["seconds"])
     fresh_places("in turn")
     in_turn = run_in_turn(monkeypatch)
     assert in_turn.plan["workers"] == 1

@@ -65,10 +65,12 @@ def test_processes_are_used_where_they_were_measured_to_pay(
 def test_prices_are_those_beside_the_others() -> None:
     one, two = plan(late(0), late(1), **NONE), plan(late(0), late(1), **GAIN)
     assert two.trajectories[0].seconds == pytest.approx(1.1 * one.trajectories[0].seconds)
-    training = one.totals.seconds - sum(p.seconds for p in one.passes) - one.totals.test_seconds
+    training = one.totals.training_seconds
     assert training == pytest.approx(sum(t.seconds for t in one.trajectories))
-    beside = two.totals.seconds - sum(p.seconds for p in two.passes) - two.totals.test_seconds
-    assert beside == pytest.approx(START_SECONDS + 1.1 * training / 2)
+    assert two.totals.training_seconds == pytest.approx(START_SECONDS + 1.1 * training / 2)
+    for made in (one, two):
+        passes = sum(pass_.seconds for pass_ in made.passes)
+        assert made.totals.seconds == pytest.approx(passes + made.totals.training_seconds + made.totals.test_seconds)
     assert two.arms[0].alone_seconds == pytest.approx(one.arms[0].alone_seconds)
     assert sum(group.seconds for group in two.groups) == pytest.approx(1.1 * training)
 

@@ -31,10 +31,14 @@ class TimeLeft:
         self._seconds: dict[Part, float] = {}
         for each in plan.get("passes", ()):
             self._seconds["pass", each["name"]] = max(float(each["seconds"]), 1e-9)
-        for each in plan.get("trajectories", ()):
-            self._seconds["trajectory", each["id"]] = max(float(each["seconds"]), 1e-9)
-        if "totals" in plan:
-            self._seconds[_JUDGING] = float(plan["totals"]["test_seconds"])
+        trajectories, totals = plan.get("trajectories", ()), plan.get("totals", {})
+        whole = sum(float(each["seconds"]) for each in trajectories)
+        # Less than one after the other, where several train side by side.
+        share = float(totals.get("training_seconds", whole)) / whole if whole else 1.0
+        for each in trajectories:
+            self._seconds["trajectory", each["id"]] = max(float(each["seconds"]) * share, 1e-9)
+        if "test_seconds" in totals:
+            self._seconds[_JUDGING] = float(totals["test_seconds"])
         self._even = max((predicted_seconds or 1.0) / max(n_trajectories, 1), 1e-9)
         self._n_trajectories = n_trajectories
         self._done: dict[Part, float] = {}

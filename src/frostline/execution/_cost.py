@@ -27,8 +27,10 @@ def seconds_left(context: Context) -> float:
         return all(stored(source, cut) for source in planned.sources for cut in planned.cuts)
 
     passes = sum(planned.seconds for planned in plan.passes if not is_made(planned))
-    epochs = ((t.epochs - len(ledger.epochs(run, t.id))) * t.seconds_per_epoch for t in plan.trajectories)
-    return passes + sum(epochs) + plan.totals.test_seconds
+    whole = sum(t.seconds for t in plan.trajectories)
+    ahead = sum((t.epochs - len(ledger.epochs(run, t.id))) * t.seconds_per_epoch for t in plan.trajectories)
+    training = plan.totals.training_seconds * ahead / whole if whole else 0.0
+    return passes + training + plan.totals.test_seconds
 
 
 def describe_cost(context: Context, seconds: float) -> dict[str, Any]:

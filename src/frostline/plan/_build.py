@@ -88,11 +88,12 @@ def build_plan(
     )
     judging = price_judging(arms, [choices[path[-1].id] for path in paths], costs_of, needs, n_test)
     test_seconds = judging.pass_seconds + judging.evaluation_seconds
-    stacked = sum(group.seconds for group in grouping.groups if group.stacked)
+    training_seconds = sum(group.seconds for group in grouping.groups if group.stacked) + side.seconds
     totals = Totals(
-        seconds=sum(p.seconds for p in passes) + stacked + side.seconds + test_seconds,
+        seconds=sum(p.seconds for p in passes) + training_seconds + test_seconds,
         alone_seconds=sum(a.alone_seconds for a in arm_plans) + test_seconds,
         plain_seconds=sum(a.plain_seconds for a in arm_plans) + judging.plain_seconds,
+        training_seconds=training_seconds,
         test_seconds=test_seconds,
         test_pass_seconds=judging.pass_seconds,
         bytes=sum(p.bytes for p in passes) + test_bytes(needs, n_test),

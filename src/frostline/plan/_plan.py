@@ -169,7 +169,8 @@ class Totals:
     """Sums over the study: as planned, each arm alone, and every arm by the plain loop.
 
     Each of them has judging the chosen recipe on the test images in it; as planned these are ``test_seconds``, of which
-    ``test_pass_seconds`` are for bringing the images to a cut.
+    ``test_pass_seconds`` are for bringing the images to a cut. ``training_seconds``, as planned, are less than the
+    trajectories' own together where several train side by side.
     ``bytes`` counts the test images too, which are stored for the arm that is chosen; which one isn't known yet, so it
     is the most that this may take. ``peak_bytes`` is the predicted peak of resident memory, of passes and training.
     """
@@ -177,6 +178,7 @@ class Totals:
     seconds: float
     alone_seconds: float
     plain_seconds: float
+    training_seconds: float
     test_seconds: float
     test_pass_seconds: float
     bytes: int
