@@ -60,6 +60,15 @@ class TestDigits:
             exact = reference.images[split.ids[3]][:, :, None] / 16 * 255
             assert np.abs(pixels - exact).max() <= 0.5
 
+    def test_they_are_the_same_where_scikit_learn_keeps_its_file_elsewhere(
+        self, ask: Ask, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from frostline.data import _digits
+
+        expected = load_dataset(ask("digits"))
+        monkeypatch.setattr(_digits, "FILE", "elsewhere.csv.gz")
+        assert load_dataset(ask("digits")).fingerprint == expected.fingerprint
+
     def test_without_scikit_learn_the_extra_is_named(self, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "sklearn", None)
         with pytest.raises(

@@ -44,7 +44,10 @@ def test_measured_stands_beside_predicted(tmp_path: Path, monkeypatch: pytest.Mo
     assert first.cost["training_seconds"] == pytest.approx(sum(t["seconds"] for t in first.cost["trajectories"]))
 
 
-def test_what_another_study_stored_is_used_where_storing_it_would_not_pay(tmp_path: Path) -> None:
+def test_what_another_study_stored_is_used_where_storing_it_would_not_pay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FROSTLINE_CACHE", str(tmp_path / "cache"))
     arm = {**RESNET, "train_from": "head"}
     larger = small_study({**arm, "seed": [0, 1]}, arm)
     frostline.run(larger, workspace=tmp_path, cache="always", engine="torch")
@@ -61,3 +64,6 @@ def test_what_another_study_stored_is_used_where_storing_it_would_not_pay(tmp_pa
     assert numbers_of(record) == numbers_of(always)
     never = frostline.run(study, workspace=tmp_path, cache="never", engine="torch", resume=False)
     assert [t["mode"] for t in never.plan["trajectories"]] == ["recomputed"]
+    for ours, theirs in zip(record.arms[0].epochs, never.arms[0].epochs, strict=True):
+        assert ours.train_loss == pytest.approx(theirs.train_loss, rel=1e-3)
+        assert ours.val_loss == pytest.approx(theirs.val_loss, rel=1e-3)

@@ -14,6 +14,8 @@ import torchvision
 from frostline.errors import ModelError
 from frostline.models import backbone_facts, build_chain, check_backbone, known_backbones, load_backbone
 from frostline.models import facts as facts_module
+from frostline.models._measured import measure_backbone
+from frostline.models._sources import find_source
 from frostline.places import cache_directory
 from frostline.study import Head
 
@@ -218,4 +220,5 @@ def test_networks_of_a_backbone_are_laid_out_once() -> None:
     assert one.module is not other.module
     assert one.layout is other.layout
     assert one.layout is not load_backbone("resnet18", "none", 64).layout
-    assert one.facts == backbone_facts("resnet18", 32, "none")
+    assert measure_backbone("resnet18", 32, any_size=True) == one.facts == backbone_facts("resnet18", 32, "none")
+    assert find_source("resnet18", 32, any_size=True).layouts == {("fc", 32): one.layout}

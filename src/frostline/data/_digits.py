@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["open_digits"]
 
+FILE = "datasets/data/digits.csv.gz"
+"""Where scikit-learn keeps the digits; not part of what it promises."""
+
 
 def open_digits() -> Source:
     """Return the digits, their 17 levels of grey spread over [0, 255].
@@ -42,12 +45,18 @@ def open_digits() -> Source:
 def _load_digits() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """Return the images [N, 8, 8] and their labels [N], as `sklearn.datasets.load_digits` does.
 
-    Importing scikit-learn takes seconds, most of a plan's time, so its file is read directly: a row for each digit, of
-    64 levels and the label.
+    Importing scikit-learn takes seconds, most of a plan's time, so its file is read directly where it is known to be: a
+    row for each digit, of 64 levels and the label.
     """
     spec = find_spec("sklearn")
     if spec is None or spec.origin is None:
         raise MissingExtraError("scikit-learn", "starter", 'the data source "digits"')
-    table = np.loadtxt(Path(spec.origin).parent / "datasets" / "data" / "digits.csv.gz", delimiter=",")  # [N, 65]
-    grey = np.rint(table[:, :-1].reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
-    return grey, table[:, -1].astype(np.int64)
+    file = Path(spec.origin).parent / FILE
+    if file.exists():
+        table = np.loadtxt(file, delimiter=",")  # [N, 65]
+        levels, labels = table[:, :-1].reshape(-1, 8, 8), table[:, -1]
+    else:
+        from sklearn.datasets import load_digits
+
+        levels, labels = (digits := load_digits()).images, digits.target
+    return np.rint(levels * (255 / 16)).astype(np.uint8), labels.astype(np.int64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from frostline.data import View
@@ -43,8 +44,9 @@ def feature_spec(
 
 
 def rows_stored(dataset: Dataset, networks: Networks, engine: str, store: FeatureStore) -> Stored:
-    """Return a function that tells whether the cache has all rows of a source at a cut."""
+    """Return a function that tells whether the cache has all rows of a source at a cut; it looks once for each."""
 
+    @cache
     def stored(source: Source, cut: str) -> bool:
         return all(store.has(feature_spec(dataset, networks, engine, source, view, cut)) for view in views_of(source))
 

@@ -26,7 +26,7 @@ def measure_backbone(backbone: str, image_size: int, any_size: bool = False) -> 
     Raises:
         ModelError: the backbone is unknown, has no linear classifier, or doesn't take images of that size.
     """
-    source = find_source(backbone, image_size, any_size)
+    source = find_source(backbone, image_size, any_size=any_size)
     try:
         with torch.device("meta"):
             module = source.build(False)

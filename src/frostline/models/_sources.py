@@ -55,8 +55,8 @@ class Source:
             return self.build(False)
 
 
-@lru_cache(maxsize=4)
-def find_source(backbone: str, image_size: int, any_size: bool = False) -> Source:
+@lru_cache(maxsize=2)
+def find_source(backbone: str, image_size: int, *, any_size: bool) -> Source:
     """Return how to build a backbone for images of a size.
 
     Args:

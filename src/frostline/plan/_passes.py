@@ -34,7 +34,7 @@ class Need:
     source: Source
     n_images: int
     costs: CostModel
-    stored: Stored = nothing_stored
+    rows_stored: Stored = nothing_stored
     users: dict[str, set[int]] = field(default_factory=dict)
 
     @property
@@ -72,7 +72,7 @@ class Need:
 
     def seconds_ahead(self, cuts: Iterable[str]) -> float:
         """Return the seconds that storing these cuts takes where some of them are stored already."""
-        return self.seconds(cut for cut in cuts if not self.stored(self.source, cut))
+        return self.seconds(cut for cut in cuts if not self.rows_stored(self.source, cut))
 
     def without(self, arm: int) -> list[str]:
         """Return the cuts that the study needs even without an arm."""
@@ -88,7 +88,7 @@ def gather_needs(
     arms: Sequence[Arm],
     counts: Mapping[str, int],
     costs_of: Callable[[Recipe], CostModel],
-    stored: Stored = nothing_stored,
+    rows_stored: Stored = nothing_stored,
 ) -> list[Need]:
     """Return what must be stored for cached trajectories, given as cut, kind of numbers and the indices of arms."""
     needs: dict[Source, Need] = {}
@@ -98,7 +98,7 @@ def gather_needs(
             for split in ("train", "val"):
                 source = source_of(recipe, split, activations)
                 n_images = counts[split] * source.views
-                need = needs.setdefault(source, Need(source, n_images, costs_of(recipe), stored))
+                need = needs.setdefault(source, Need(source, n_images, costs_of(recipe), rows_stored))
                 need.users.setdefault(cut, set()).add(index)
     return list(needs.values())
 

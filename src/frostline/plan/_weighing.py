@@ -33,13 +33,13 @@ class Group:
         works: Mapping[str, EpochWork],
         counts: Mapping[str, int],
         costs_of: Callable[[Recipe], CostModel],
-        stored: Stored,
+        rows_stored: Stored,
     ) -> None:
         self.nodes = nodes
         self.recipe = arms[nodes[0].arm].recipe
         kind: Activations = "float16" if self.recipe.activations == "float16" else "float32"
         self._needs = gather_needs(
-            [(node.deepest.name, kind, node.uses) for node in nodes], arms, counts, costs_of, stored
+            [(node.deepest.name, kind, node.uses) for node in nodes], arms, counts, costs_of, rows_stored
         )
         self._by_cut: dict[str, list[Node]] = defaultdict(list)
         self._savings: dict[str, float] = defaultdict(float)
