@@ -10,16 +10,13 @@ from frostline.plan import Rates
 if TYPE_CHECKING:
     from frostline.execution._calibration import Asked
     from frostline.models.facts import BackboneFacts
-    from frostline.plan import Layout
 
 
 def made_up(
     facts: BackboneFacts,
     asked: Asked,
     situation: object = None,
-    tuned: bool = False,
     *,
-    layout: Layout = "contiguous",
     setup: float = 1.0,
     slowdown: float = 2.0,
 ) -> Rates:
@@ -30,15 +27,10 @@ def made_up(
     train = tuple(3 * seconds for seconds in left)
     return Rates(
         flops=flops,
-        layouts=(layout,) * len(names),
         forward=left,
         train=train,
-        plain_forward=left,
-        plain_train=train,
         prefix=left[0] / 2,
         setup=setup,
-        batch_size=16,
-        one_stream=False,
         store=1e9,
         decode=1e-4,
         step=1e-4,

@@ -25,14 +25,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from frostline.plan import Layout
+
 
 class Altered(TorchEngine):
     """An engine whose numbers are not quite right."""
 
     alter: Callable[[NDArray[Any]], NDArray[Any]]
 
-    def __init__(self, module: nn.Module, batch: torch.Tensor, device: str) -> None:
-        super().__init__(module, batch, device)
+    def __init__(self, module: nn.Module, batch: torch.Tensor, device: str, layout: Layout) -> None:
+        super().__init__(module, batch, device, layout)
         self.identity = "altered"
 
     def run(self, batches: Iterable[NDArray[np.uint8]]) -> Generator[tuple[NDArray[Any], ...]]:
@@ -85,7 +87,7 @@ def test_an_engine_within_tolerance_is_used(store: FeatureStore, monkeypatch: py
 def test_an_engine_that_cannot_run_the_network_is_passed_over(
     store: FeatureStore, notices: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def build(module: nn.Module, batch: torch.Tensor, device: str) -> TorchEngine:
+    def build(module: nn.Module, batch: torch.Tensor, device: str, layout: Layout) -> TorchEngine:
         raise RuntimeError("no such operation\nand a long trace")
 
     monkeypatch.setitem(_engine.ENGINES, "openvino", build)
@@ -197,7 +199,7 @@ def test_openvino_gives_the_same_bits_whatever_its_threads() -> None:
 
     module = _engine.Prefix(normalise_batch, Prefix(["layer4", "head"]), [0, 1])
     batch = torch.from_numpy(images()[:BATCH_SIZE])
-    engine = OpenVinoEngine(module, batch, "cpu")
+    engine = OpenVinoEngine(module, batch, "cpu", "contiguous")
     (expected,) = engine.run([images()[:BATCH_SIZE]])
     for n_streams, n_threads in [(1, 1), (1, 2), (2, 2)]:
         settings = {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": n_streams, "INFERENCE_NUM_THREADS": n_threads}

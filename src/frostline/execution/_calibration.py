@@ -11,7 +11,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING
 
 from frostline.places import cache_directory
-from frostline.plan import Rates
+from frostline.plan import Rates, choose_layout, pass_batch_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,31 +23,26 @@ if TYPE_CHECKING:
     from frostline.features import EngineRate, Engines
     from frostline.models import Backbone
     from frostline.models.facts import BackboneFacts
-    from frostline.plan import Layout
 
 __all__ = ["Asked", "Situation", "known_rates", "measure_rates"]
 
 MACHINE = f"{platform.node()}-{platform.machine()}-{os.cpu_count()}"
 """Whose rates they are: a cache directory may be shared between machines."""
 
-WAY = 2
+WAY = 3
 """How rates are measured, counted up when that changes: rates of another way are measured anew."""
-
-TUNING_PAYS_SECONDS = 300.0
-"""Passes from this length on: ways to batch images differ by some percent, and take a while to be tried."""
 
 
 @dataclass(frozen=True)
 class Asked:
     """What a study asks of a backbone's rates.
 
-    ``cuts`` are where training starts; ``beside`` those of them from which several trajectories start, which may be
-    trained side by side; ``n_images`` go through the prefix, on ``engine``.
+    ``cuts`` are where training starts; ``beside`` those of them from which training doesn't take every thread;
+    ``engine`` runs the prefix.
     """
 
     cuts: frozenset[str]
     beside: frozenset[str] = frozenset()
-    n_images: int = 0
     engine: str = "openvino"
 
 
@@ -65,11 +60,10 @@ class Situation:
 
 @dataclass(frozen=True)
 class _Known:
-    """What a file of rates covers: cuts, those measured beside others, and whether ways to batch were compared."""
+    """What a file of rates covers: cuts, and those measured beside others."""
 
     cuts: frozenset[str] = frozenset()
     beside: frozenset[str] = frozenset()
-    tuned: bool = False
     rates: Rates | None = None
 
 
@@ -77,9 +71,7 @@ def known_rates(facts: BackboneFacts, asked: Asked) -> Rates | None:
     """Return the remembered rates of a backbone if they cover what is asked, without loading torch."""
     known = _read(_path(facts, asked.engine))
     covered = set(_measured_cuts(facts, asked.cuts)) <= known.cuts and asked.beside <= known.beside
-    if known.rates is None or not covered or (_tuning_pays(facts, asked, known.rates) and not known.tuned):
-        return None
-    return known.rates
+    return known.rates if covered else None
 
 
 def measure_rates(facts: BackboneFacts, asked: Asked, situation: Situation | None = None) -> Rates:
@@ -91,12 +83,11 @@ def measure_rates(facts: BackboneFacts, asked: Asked, situation: Situation | Non
     known = _read(path)
     cuts = _measured_cuts(facts, asked.cuts | known.cuts)
     beside = asked.beside | known.beside
-    tuned = known.tuned or (known.rates is not None and _tuning_pays(facts, asked, known.rates))
-    rates = _measure(facts, replace(asked, cuts=asked.cuts | known.cuts, beside=beside), situation, tuned)
+    rates = _measure(facts, replace(asked, cuts=asked.cuts | known.cuts, beside=beside), situation)
     with suppress(OSError):  # rates that can't be kept are measured again next time
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(f".{os.getpid()}")
-        record = {"cuts": cuts, "beside": sorted(beside), "tuned": tuned, "rates": rates.to_json()}
+        record = {"cuts": cuts, "beside": sorted(beside), "rates": rates.to_json()}
         temporary.write_text(json.dumps(record))
         temporary.replace(path)
     return rates
@@ -107,22 +98,17 @@ def _read(path: Path) -> _Known:
     try:
         stored = json.loads(path.read_text())
         rates = Rates.from_json(stored["rates"])
-        return _Known(frozenset(stored["cuts"]), frozenset(stored["beside"]), bool(stored["tuned"]), rates)
+        return _Known(frozenset(stored["cuts"]), frozenset(stored["beside"]), rates)
     except (OSError, ValueError, KeyError, TypeError):
         return _Known()
 
 
-def _tuning_pays(facts: BackboneFacts, asked: Asked, rates: Rates) -> bool:
-    return facts.cuttable and asked.n_images * rates.prefix > TUNING_PAYS_SECONDS
-
-
-def _measure(facts: BackboneFacts, asked: Asked, situation: Situation | None, tuned: bool) -> Rates:
-    """Time the prefix on its inference engine and the tails in torch, in both memory layouts."""
+def _measure(facts: BackboneFacts, asked: Asked, situation: Situation | None) -> Rates:
+    """Time the prefix on its inference engine and the tails in torch."""
     import torch
 
     from frostline.execution import _timing as timing
     from frostline.execution._lanes import lane_numbers
-    from frostline.features import BATCH_SIZE
     from frostline.models import build_chain, load_backbone
     from frostline.study import Head
     from frostline.training import apply_layout
@@ -130,38 +116,29 @@ def _measure(facts: BackboneFacts, asked: Asked, situation: Situation | None, tu
     if situation is None:
         situation = _any_situation(load_backbone(facts.backbone, "none", facts.image_size), facts)
     names = _measured_cuts(facts, asked.cuts)
-    engine = _engine_rate(facts, asked, situation, tuned)
+    engine = _engine_rate(facts, asked, situation)
     chain = build_chain(situation.backbone, 10, Head(), 0)
-    measured: dict[str, list[tuple[float, float]]] = {}
-    for layout in ("contiguous", "channels_last"):
-        apply_layout(chain.model, layout)
-        measured[layout] = [
-            timing.tail_seconds(chain, facts, name, layout, roughly=name == "input" and name not in asked.cuts)
-            for name in names
-        ]
-    pairs = list(zip(measured["contiguous"], measured["channels_last"], strict=True))
-    layouts: list[Layout] = ["channels_last" if last[1] < first[1] else "contiguous" for first, last in pairs]
-    better = [min(pair, key=lambda seconds: seconds[1]) for pair in pairs]
+    layout = choose_layout(facts, "cpu")
+    apply_layout(chain.model, layout)
+    tails = [
+        timing.tail_seconds(chain, facts, name, layout, roughly=name == "input" and name not in asked.cuts)
+        for name in names
+    ]
     lanes = lane_numbers(torch.get_num_threads())
     slowdowns = tuple(
         tuple(
             timing.slowdown(chain, facts, name, layout, alone, n) if name in asked.beside else float(n)
-            for name, layout, (_, alone) in zip(names, layouts, better, strict=True)
+            for name, (_, alone) in zip(names, tails, strict=True)
         )
         for n in lanes
     )
     stack_step, stack_parameter = timing.stack_seconds(facts)
     return Rates(
         flops=tuple(float(facts.resolve(name).flops_before) for name in names),
-        layouts=tuple(layouts),
-        forward=tuple(forward for forward, _ in better),
-        train=tuple(train for _, train in better),
-        plain_forward=tuple(forward for forward, _ in measured["contiguous"]),
-        plain_train=tuple(train for _, train in measured["contiguous"]),
-        prefix=better[0][0] if engine is None else engine.seconds,
+        forward=tuple(forward for forward, _ in tails),
+        train=tuple(train for _, train in tails),
+        prefix=tails[0][0] if engine is None else engine.seconds,
         setup=0.0 if engine is None else engine.setup,
-        batch_size=BATCH_SIZE if engine is None else engine.batch_size,
-        one_stream=False if engine is None else engine.one_stream,
         store=timing.store_rate(),
         decode=timing.decode_seconds(facts),
         step=timing.step_seconds(chain),
@@ -187,10 +164,10 @@ def _any_situation(backbone: Backbone, facts: BackboneFacts) -> Situation:
     return Situation(backbone, images, Engines())
 
 
-def _engine_rate(facts: BackboneFacts, asked: Asked, situation: Situation, tuned: bool) -> EngineRate | None:
+def _engine_rate(facts: BackboneFacts, asked: Asked, situation: Situation) -> EngineRate | None:
     """Measure the engine on the prefix that the study most likely needs, as if it went on to the head."""
     from frostline.data import normalise
-    from frostline.features import BATCH_SIZE, EngineKey, measure_engine, measure_engines
+    from frostline.features import EngineKey, EngineRequest, measure_engine
     from frostline.models import build_chain
     from frostline.study import Head
 
@@ -198,24 +175,24 @@ def _engine_rate(facts: BackboneFacts, asked: Asked, situation: Situation, tuned
         return None
     backbone = situation.backbone
     cuts = [cut for cut in facts.cuts if cut.name in asked.cuts and cut.name != "input"] or [facts.cuts[-1]]
+    names = tuple(cut.name for cut in cuts)
     key = EngineKey(
         facts.backbone,
         backbone.weights_digest,
         backbone.preprocessing,
-        tuple(cut.name for cut in cuts),
-        BATCH_SIZE,
+        names,
+        pass_batch_size("cpu"),
         (asked.engine,),
         "cpu",
-        one_stream=False,
+        choose_layout(facts, "cpu"),
     )
-    rate = (measure_engines if tuned else measure_engine)(
-        situation.engines,
+    request = EngineRequest(
         key,
-        build_chain(backbone, 10, Head(), 0).prefix([cut.name for cut in cuts]),
+        lambda: build_chain(backbone, 10, Head(), 0).prefix(names),
         lambda images: normalise(images, backbone.preprocessing),
         [shape for cut in cuts for shape in cut.shapes],
-        situation.images,
     )
+    rate = measure_engine(situation.engines, request, situation.images)
     share = cuts[-1].flops_before / max(facts.cuts[-1].flops_before, 1)
     return replace(rate, seconds=rate.seconds / share) if share else rate
 

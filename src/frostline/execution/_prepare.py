@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, get_args
 
@@ -13,7 +14,7 @@ from frostline.execution._calibration import Asked, Situation, known_rates, meas
 from frostline.execution._checks import check_classes, check_networks, raise_problems
 from frostline.execution.events import Notice
 from frostline.models.facts import backbone_facts
-from frostline.plan import NO_BUDGETS, CachePolicy, CostModel, build_plan, grow_tree, nothing_stored, read_budgets
+from frostline.plan import NO_BUDGETS, CachePolicy, CostModel, build_plan, choose_threads, nothing_stored, read_budgets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -80,6 +81,7 @@ def prepare(
     networks: Networks | None = None,
     engines: Engines | None = None,
     engine: str = "openvino",
+    device: str = "cpu",
 ) -> Prepared:
     """Read what planning needs: the images' labels, the networks' stages, and this machine's rates.
 
@@ -91,6 +93,7 @@ def prepare(
         networks: where a run has its networks; what is measured is then measured on them.
         engines: where compiled prefixes are kept for the run's passes.
         engine: what runs the frozen stages.
+        device: the kind it all runs on.
 
     Raises:
         StudyError, DataError, ModelError: the study asks for what isn't there.
@@ -105,7 +108,7 @@ def prepare(
         return backbone_facts(recipe.backbone, recipe.image_size, recipe.weights)
 
     costs = {}
-    for key, (recipe, asked) in _asked(arms, facts_of, sum(map(len, dataset.splits)), engine).items():
+    for key, (recipe, asked) in _asked(arms, facts_of, engine).items():
         facts = facts_of(recipe)
         rates = known_rates(facts, asked)
         if rates is None:
@@ -120,24 +123,28 @@ def prepare(
             rates = measure_rates(facts, asked, situation)
             if situation is not None:
                 rates = replace(rates, setup=0.0)  # what was compiled to be measured is what the pass uses
-        costs[key] = CostModel(facts, rates)
+        costs[key] = CostModel(facts, rates, device)
     return Prepared(study, arms, dataset, costs)
 
 
 def _asked(
-    arms: Sequence[Arm], facts_of: Callable[[Recipe], BackboneFacts], n_images: int, engine: str
+    arms: Sequence[Arm], facts_of: Callable[[Recipe], BackboneFacts], engine: str
 ) -> dict[tuple[str, int], tuple[Recipe, Asked]]:
     """Return a recipe of each backbone and image size, and what all of them ask of its rates."""
-    tails = [node for node in grow_tree(arms, facts_of) if node.train_from.name != "head"]
+    available = os.cpu_count() or 1
     asked: dict[tuple[str, int], tuple[Recipe, Asked]] = {}
     for arm in arms:
-        recipe = arm.recipe
+        recipe, facts = arm.recipe, facts_of(arm.recipe)
         key = (recipe.backbone, recipe.image_size)
         first, before = asked.get(key, (recipe, Asked(frozenset())))
-        cuts = before.cuts | {facts_of(recipe).resolve(phase.train_from).name for phase in recipe.phases}
-        beside = cuts - {"input", "head"} if len(tails) > 1 else frozenset()
-        views = recipe.views if isinstance(recipe.views, int) else 1
-        asked[key] = (first, Asked(cuts, beside, max(before.n_images, views * n_images), engine))
+        cuts = {facts.resolve(phase.train_from) for phase in recipe.phases}
+        beside = {
+            cut.name
+            for cut in cuts
+            if cut.name not in ("input", "head")
+            and choose_threads((facts.flops - cut.flops_before) * recipe.batch_size, available) < available
+        }
+        asked[key] = (first, Asked(before.cuts | {cut.name for cut in cuts}, before.beside | beside, engine))
     return asked
 
 

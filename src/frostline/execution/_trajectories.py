@@ -17,6 +17,7 @@ from frostline.training import (
     describe_divergence,
     load_checkpoint,
     load_model_state,
+    on_threads,
     save_checkpoint,
     score,
 )
@@ -46,7 +47,8 @@ def run_trajectory(context: Context, planned: TrajectoryPlan) -> None:
         context.emit(TrajectoryEnded(planned.id, "diverged", message))
         return
     ledger.record_trajectory(run, planned.id, "running")
-    _train(context, planned, done=len(rows))
+    with on_threads(planned.threads):
+        _train(context, planned, done=len(rows))
 
 
 def _begin(context: Context, planned: TrajectoryPlan, chain: Chain) -> PhaseTraining:
@@ -61,7 +63,7 @@ def _begin(context: Context, planned: TrajectoryPlan, chain: Chain) -> PhaseTrai
         chain,
         recipe,
         planned.phase,
-        None if planned.mode == "uncut" else planned.cut,
+        None if planned.cut == "input" else planned.cut,
         planned.first_epoch,
         context.dataset.train.labels,
         context.dataset.classes,

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
+    from frostline.plan import Layout
+
 __all__ = ["OpenVinoEngine"]
 
 
@@ -22,11 +24,11 @@ class OpenVinoEngine:
     """Runs a module through OpenVINO; the batch is fixed at the example's.
 
     ``torch.export`` rather than ``torch.jit.trace``: tracing is deprecated in torch and fails its own check on
-    torchvision's ViT. By default each core runs a single-threaded stream, which doesn't stall when decoding takes a
-    core for a moment; ``one_stream`` is one batch at a time over all cores.
+    torchvision's ViT. Each core runs a single-threaded stream, which doesn't stall when decoding takes a core for a
+    moment.
     """
 
-    def __init__(self, module: nn.Module, images: torch.Tensor, device: str, *, one_stream: bool = False) -> None:
+    def __init__(self, module: nn.Module, images: torch.Tensor, device: str, layout: Layout) -> None:
         import openvino
 
         if device != "cpu":
@@ -36,14 +38,13 @@ class OpenVinoEngine:
         self.model = openvino.convert_model(program)
         self.model.reshape(list(images.shape))
         # Without the hint, OpenVINO computes in bfloat16 wherever the processor can.
-        hint = "LATENCY" if one_stream else "THROUGHPUT"
-        settings = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": hint}
+        settings = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "THROUGHPUT"}
         self._compiled = openvino.Core().compile_model(self.model, "CPU", settings)
         self._n_outputs = len(self._compiled.outputs)
         # One more request than streams, so that a stream has its next batch while outputs are copied.
         n_requests = self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS") + 1
         self._requests = [self._compiled.create_infer_request() for _ in range(n_requests)]
-        self.identity = f"openvino {metadata.version('openvino')} cpu{', one stream' if one_stream else ''}"
+        self.identity = f"openvino {metadata.version('openvino')} cpu"
 
     def run(self, batches: Iterable[NDArray[np.uint8]]) -> Generator[tuple[NDArray[Any], ...]]:
         """Yield the outputs, new arrays [B, ...], of each batch of images, uint8 [B, 3, H, W], in order."""

@@ -45,7 +45,7 @@ class Group:
         self._savings: dict[str, float] = defaultdict(float)
         for node in nodes:
             costs, cut = costs_of(arms[node.arm].recipe), node.deepest
-            recomputed = costs.epoch_seconds(works[node.id], costs.facts.cuts[0])
+            recomputed = costs.recomputed_seconds(works[node.id], cut)
             self._by_cut[cut.name].append(node)
             self._savings[cut.name] += node.epochs * (recomputed - costs.epoch_seconds(works[node.id], cut))
         self.wanted = sorted(self._by_cut)
@@ -85,4 +85,4 @@ class Group:
         return f"recomputing is cheaper: storing would save {saved:.3g} s and take {cost:.3g} s"
 
     def _price(self, cuts: Collection[str]) -> float:
-        return sum(need.seconds_ahead([cut for cut in need.users if cut in cuts]) for need in self._needs)
+        return sum(need.storing_seconds([cut for cut in need.users if cut in cuts]) for need in self._needs)
