@@ -64,11 +64,11 @@ def test_the_documented_commands_are_these() -> None:
         (["show", "--pivot", "epochs"], '"epochs": give two settings with a comma between them'),
         (["show", "--pivot", "a,b,c"], '"a,b,c": give two settings'),
         (["show", "--value", "loss"], "'loss' is not one of"),
-        (["show", "--value", "val_loss"], "--value: says what the cells of a pivot hold: give --pivot ROWS,COLUMNS"),
+        (["show", "--value", "val_loss"], "--value needs --pivot ROWS,COLUMNS"),
         (["stages", "resnet18", "--image-size", "0"], "Input should be greater than or equal to 1"),
         (
             ["cache", "prune", "--keep", "much"],
-            '"much" is no size: give bytes, or a number of up to 18 digits with kB, MB, GB or TB',
+            '"much" is not a size: give bytes, or a number of up to 18 digits with kB, MB, GB or TB',
         ),
     ],
 )

@@ -8,7 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from frostline.errors import LedgerError, closest
-from frostline.report._numbers import format_fraction, format_loss
+from frostline.quantities import format_fraction, format_loss
 from frostline.report._settings import describe_setting, flat_settings, setting_value
 from frostline.report._table import Table
 
@@ -207,7 +207,7 @@ def _check_key(key: str, record: RunRecord) -> None:
         return
     known = {name for arm in record.arms for name in (*flat_settings(arm.recipe), *arm.recipe)} - {"phases"}
     raise LedgerError(
-        f'"{key}" is no setting of the arms of {record.run}{closest(key, known) or ";"} '
+        f'"{key}" is not a setting of the arms of {record.run}{closest(key, known) or ";"} '
         f"the settings are {', '.join(sorted(known))}"
     )
 
