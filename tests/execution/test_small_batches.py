@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-LAYER = "gives the normalisation layer layer4.0.bn1 one value per channel"
+LAYER = "gives normalisation layer layer4.0.bn1 one value per channel"
 
 
 @pytest.mark.parametrize(

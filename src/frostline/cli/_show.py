@@ -60,7 +60,7 @@ def show(
     measure = (value or _Value.train_loss).value
     keys = None if pivot is None else _two_keys(pivot)
     with frostline.Ledger(choose_workspace(workspace), create=False) as ledger:
-        record = ledger.load(run)
+        record = ledger.load(_run_or_study(run))
     _export(record, csv, parquet)
     if as_json:
         print_json(record.to_json() if keys is None else _pivot_json(record, *keys, measure))
@@ -82,6 +82,15 @@ def _draw(record: "RunRecord", keys: tuple[str, str] | None, value: Any) -> None
             report.draw(report.pivot_table(each), console)
         for note in report.data_notes(record):
             typer.echo(note)
+
+
+def _run_or_study(given: str | None) -> str | None:
+    """Return the study's name for a study file, and anything else as it is."""
+    if given is None or not given.endswith(".toml"):
+        return given
+    from frostline.study import study_name
+
+    return study_name(given)
 
 
 def _export(record: "RunRecord", csv: Path | None, parquet: Path | None) -> None:

@@ -30,10 +30,10 @@ def batch_of_one_problem(recipe: Recipe) -> str | None:
     if found is None:
         return None
     layer, is_frozen = found
+    key = "frozen_norm" if is_frozen else "tail_norm"
     return (
-        f"a batch of 1 image of {recipe.image_size} pixels gives the normalisation layer {layer} one value per channel, "
-        f"of which it can't take statistics: use batch_size = 2 or more, or {'frozen' if is_frozen else 'tail'}_norm = "
-        '"stored"'
+        f"a batch of 1 image of {recipe.image_size} pixels gives normalisation layer {layer} one value per channel, "
+        f'too few for statistics: use batch_size = 2 or more, or {key} = "stored"'
     )
 
 
