@@ -167,6 +167,8 @@ def test_measures(make_arm: MakeArm, make_record: MakeRecord, measure: Any, cell
     [
         (("epochs", "epochs"), 'two different keys, not "epochs" twice'),
         (("epochs", "train_form"), '"train_form" is not a setting .*did you mean "train_from"'),
+        (("lr", "epochs"), r'"lr" is not a setting .*did you mean "optimizer\.lr"\?'),
+        (("dropout", "epochs"), r'did you mean "head\.dropout"\?'),
         (("zzz", "epochs"), "the settings are .*optimizer.lr"),
         (("phases", "epochs"), '"phases" is not a setting'),
         (("optimizer.lr.x", "epochs"), "is not a setting"),
