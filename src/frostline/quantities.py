@@ -13,6 +13,7 @@ __all__ = [
     "format_bytes",
     "format_count",
     "format_difference",
+    "format_estimate",
     "format_fraction",
     "format_fractions",
     "format_loss",
@@ -87,6 +88,11 @@ def format_seconds(seconds: float | None) -> str:
         return f"{hours} h {minutes:02d} min"
     days, hours = divmod(round(seconds / 3600), 24)
     return f"{format_number_of(days, 'day')} {hours} h"
+
+
+def format_estimate(seconds: float) -> str:
+    """Return a duration that is only estimated, without fractions of a second: ``about 12 s``, ``about 4 min 05 s``."""
+    return f"about {round(max(seconds, 0))} s" if seconds < 59.5 else f"about {format_seconds(round(seconds))}"
 
 
 def format_loss(value: float | None) -> str:

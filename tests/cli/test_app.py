@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 import frostline
 from frostline.cli import app
 from frostline.errors import FrostlineError
+from frostline.study._other_names import KEPT_ELSEWHERE
 
 if TYPE_CHECKING:
     from .conftest import Invoke, Spawn
@@ -78,6 +79,13 @@ def test_wrong_usage_is_code_2_and_says_what_is_allowed(spawn: Spawn, words: lis
     assert result.stdout == ""
     assert message in re.sub(r"\s+", " ", result.stderr)
     assert "Traceback" not in result.stderr
+
+
+def test_what_a_study_is_told_to_set_by_an_option_has_one(invoke: Invoke) -> None:
+    options = invoke("run", "--help").output
+    told = {hint.split(" --")[1] for hint in KEPT_ELSEWHERE.values() if " --" in hint}
+    assert {"device", "workspace", "memory"} <= told
+    assert all(f"--{name} " in options for name in told)
 
 
 def test_an_expected_failure_is_one_message(monkeypatch: pytest.MonkeyPatch, invoke: Invoke) -> None:

@@ -102,7 +102,7 @@ def test_elsewhere_than_in_a_terminal_each_arm_and_epoch_is_a_line(
     ]
     run = frostline.Ledger(workspace).load().run
     assert result.stderr.splitlines() == [
-        f"{run} continues where it was interrupted: 2 arms, 2 trajectories, about 30.0 s to go",
+        f"{run} continues where it was interrupted: 2 arms, 2 trajectories, about 30 s to go",
         "note: shard 3 was damaged and is made again",
         "feature pass resnet18 head: 100 images",
         "feature pass resnet18 head: done in 2.00 s, 51.2 kB",

@@ -55,6 +55,7 @@ from frostline.study._other_names import KEPT_ELSEWHERE, OTHER_NAMES, OTHER_NAME
         ("recipe", "freeze", True, 'train_from = "head"'),
         ("recipe", "freeze", "layer4", '"train_from"'),
         ("recipe", "unfreeze", True, 'train_from = "all"'),
+        ("phases", "n_epochs", 3, '"epochs"'),
         ("phases", "unfreeze", True, 'train_from = "all"'),
         ("optimizer", "learning_rate", 0.1, '"lr"'),
         ("optimizer", "type", "adam", '"name"'),

@@ -22,7 +22,7 @@ from frostline.execution.events import (
     StepProgress,
     TrajectoryEnded,
 )
-from frostline.quantities import format_fraction, format_loss, format_number_of, format_seconds
+from frostline.quantities import format_estimate, format_fraction, format_loss, format_number_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -134,9 +134,6 @@ class DisplayListener:
         self._time_left.advance(part, fraction, free=free)
         if self._whole is not None:
             left = self._time_left.seconds_left(time.monotonic() - self._started)
-            self._progress.update(self._whole, completed=self._time_left.fraction, remark=f"about {_coarse(left)} left")
-
-
-def _coarse(seconds: float) -> str:
-    # Hundredths would claim to know what is only estimated.
-    return f"{round(seconds)} s" if seconds < 59.5 else format_seconds(seconds)
+            self._progress.update(
+                self._whole, completed=self._time_left.fraction, remark=f"{format_estimate(left)} left"
+            )

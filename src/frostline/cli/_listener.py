@@ -14,7 +14,14 @@ from frostline.execution.events import (
     RunStarted,
     TrajectoryEnded,
 )
-from frostline.quantities import format_bytes, format_fraction, format_loss, format_number_of, format_seconds
+from frostline.quantities import (
+    format_bytes,
+    format_estimate,
+    format_fraction,
+    format_loss,
+    format_number_of,
+    format_seconds,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,7 +96,7 @@ def describe_event(event: Event) -> str | None:
     """Return an event in words, or None when it is only a step on the way."""
     if isinstance(event, RunStarted):
         begins = "continues where it was interrupted" if event.resumed else "started"
-        left = "" if event.predicted_seconds is None else f", about {format_seconds(event.predicted_seconds)} to go"
+        left = "" if event.predicted_seconds is None else f", {format_estimate(event.predicted_seconds)} to go"
         arms = format_number_of(event.n_arms, "arm")
         return f"{event.run} {begins}: {arms}, {format_number_of(event.n_trajectories, 'trajectory')}{left}"
     if isinstance(event, Notice):

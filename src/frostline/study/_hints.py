@@ -7,22 +7,28 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from frostline.study._data import Data
 from frostline.study._other_names import KEPT_ELSEWHERE, OTHER_NAMES, OTHER_NAMES_HERE
-from frostline.study._problem import format_value
+from frostline.study._problem import KeyPath, format_value
 from frostline.study._recipe import PHASE_KEYS, Head, Optimizer, Phase, Recipe, Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["LEVELS", "unknown_key"]
+    from pydantic import BaseModel
 
-LEVELS: Final = {
-    "study": ("name", "data", "defaults", "arms"),
-    "data": tuple(Data.model_fields),
-    "recipe": (*PHASE_KEYS, *Recipe.model_fields),
-    "optimizer": tuple(Optimizer.model_fields),
-    "schedule": tuple(Schedule.model_fields),
-    "head": tuple(Head.model_fields),
-    "phases": tuple(Phase.model_fields),
+__all__ = ["LEVELS", "level_of", "unknown_key"]
+
+# The model of each level: of a table by its key, of arms and defaults as "recipe".
+_MODELS: Final[dict[str, type[BaseModel]]] = {
+    "data": Data,
+    "recipe": Recipe,
+    "optimizer": Optimizer,
+    "schedule": Schedule,
+    "head": Head,
+    "phases": Phase,
+}
+
+LEVELS: Final = {"study": ("name", "data", "defaults", "arms")} | {
+    level: (*(PHASE_KEYS if model is Recipe else ()), *model.model_fields) for level, model in _MODELS.items()
 }
 """The keys of each level of a study."""
 
@@ -81,6 +87,14 @@ class _Target(NamedTuple):
         return f"{self.level}.{self.key}" if self.level in (*_NESTED, "data") else self.key
 
 
+def level_of(model: type[BaseModel], location: KeyPath) -> str:
+    """Return the level of a study at a location in a model's input."""
+    level = next((name for name, known in _MODELS.items() if known is model), "recipe")
+    for part in location:
+        level = str(part) if part in _MODELS else level
+    return level
+
+
 def unknown_key(level: str, key: str, given: object = None, *, known: tuple[str, ...] = ()) -> str:
     """Return the message for a key that doesn't exist at a level of a study.
 
@@ -109,7 +123,8 @@ def _find(level: str, name: str, here: tuple[str, ...]) -> _Target | None:
     candidates = dict(_candidates(level, here))
     if name in candidates:
         return candidates[name]
-    best, most = None, 0.0
+    best: _Target | None = None
+    most = 0.0
     for candidate, target in candidates.items():
         likeness = SequenceMatcher(None, name, candidate).ratio()
         own = candidate in here
@@ -125,7 +140,8 @@ def _candidates(level: str, here: tuple[str, ...]) -> Iterator[tuple[str, _Targe
     """Yield every name a key may be meant by, with the key: in reverse order of preference where one name has two."""
     for path, names in OTHER_NAMES.items():
         table, _, key = path.rpartition(".")
-        target = _Target(table or ("study" if path in LEVELS["study"] else "recipe"), key)
+        own = level if key in here and key != "name" else ""  # of two keys that are called the same, that of this level
+        target = _Target(own or table or ("study" if path in LEVELS["study"] else "recipe"), key)
         yield from ((name, target) for name in names)
     for other in reversed([place for place in _NEAREST if place != level]):
         yield from ((key, _Target(other, key)) for key in LEVELS[other])
@@ -134,7 +150,7 @@ def _candidates(level: str, here: tuple[str, ...]) -> Iterator[tuple[str, _Targe
 
 def _describe(level: str, target: _Target, name: str, given: object) -> str:
     example = _example(target, name, given)
-    if target.level == level or (level == "phases" and target.key in LEVELS["phases"] and target.level == "recipe"):
+    if target.level == level:
         switch = (name, given) in _SWITCHES if isinstance(given, bool) else False
         return example if switch else f'"{target.key}"'
     place = _place(level, target)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from frostline.errors import StudyError, closest
-from frostline.study._hints import unknown_key
+from frostline.study._hints import level_of, unknown_key
 from frostline.study._problem import KeyPath, Problem, format_key, format_problems, format_value
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _complaint(details: ErrorDetails, model: type[BaseModel]) -> Complaint:
     if kind == "value":
         return Complaint(location, context["message"])
     if kind == "extra_forbidden":
-        message = unknown_key(_level(model, location[:-1]), str(location[-1]), details["input"])
+        message = unknown_key(level_of(model, location[:-1]), str(location[-1]), details["input"])
         return Complaint(location, message, at_key=True)
     if kind == "literal_error":
         choices = _choices(context["expected"])
@@ -108,10 +108,3 @@ def _choices(expected: str) -> list[str]:
 
 def _either(choices: list[str]) -> str:
     return choices[0] if len(choices) == 1 else f"{', '.join(choices[:-1])} or {choices[-1]}"
-
-
-def _level(model: type[BaseModel], location: KeyPath) -> str:
-    """Return the level of a study that a model, or the model at a location in it, is."""
-    nested = [part for part in location if part in ("optimizer", "schedule", "head", "phases")]
-    levels = {"Phase": "phases", "Optimizer": "optimizer", "Schedule": "schedule", "Head": "head", "Data": "data"}
-    return str(nested[-1]) if nested else levels.get(model.__name__, "recipe")
