@@ -49,14 +49,17 @@ def with_nan(rows: NDArray[Any]) -> NDArray[Any]:
 
 
 WRONG: dict[str, tuple[Callable[[NDArray[Any]], NDArray[Any]], str]] = {
-    "scaled": (lambda rows: rows * 1.002, r"differs from eager torch by 2\.0e-03 relative"),
+    "scaled": (lambda rows: rows * 1.002, r"differs from eager torch by 0\.2% on the first batch"),
     "one number": (
         lambda rows: np.where(rows == rows.max(), rows * 1.5, rows),
-        r"differs from eager torch by 5\.0e-01",
+        r"differs from eager torch by 50% on the first batch",
     ),
-    "nan": (with_nan, "differs from eager torch by inf relative"),
-    "transposed": (lambda rows: rows.swapaxes(1, -1)[..., :-1], "differs from eager torch by inf relative"),
-    "half": (lambda rows: rows.astype(np.float16), "differs from eager torch by inf relative"),
+    "nan": (with_nan, "gives NaN on the first batch, or other shapes than eager torch"),
+    "transposed": (
+        lambda rows: rows.swapaxes(1, -1)[..., :-1],
+        "gives NaN on the first batch, or other shapes than eager torch",
+    ),
+    "half": (lambda rows: rows.astype(np.float16), "gives NaN on the first batch, or other shapes than eager torch"),
 }
 
 
@@ -71,7 +74,7 @@ def test_an_engine_that_differs_is_rejected(
     assert report.engine.startswith("torch")
     assert len(notices) == 1
     assert notices[0].startswith("engine openvino ")
-    assert "more than 1e-03: rejected, eager torch on the CPU is used" in notices[0]
+    assert "up to 0.1% is allowed: eager torch on the CPU is used instead" in notices[0]
     assert re.search(message, notices[0])
     plain = FeatureStore(tmp_path / "plain")
     run(plain, ["layer4"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,9 @@ def plan(
     arms = [Arm(name=f"arm{i}", recipe=Recipe(backbone="net", image_size=32, **r)) for i, r in enumerate(recipes)]
     costs = CostModel(network or facts(), rates(**changes))
     return build_plan("study", arms, COUNTS, 10, lambda recipe: costs, rows_stored=rows_stored)
+
+
+TIME = r"(<?\d\.\d\d s|\d\d\.\d s|\d+ min \d\d s|\d+ h \d\d min|[\d,]+ days? \d+ h)"
 
 
 def head(epochs: int, **more: Any) -> dict[str, Any]:
@@ -172,6 +176,23 @@ def test_a_cut_that_does_not_pay_is_left_out_of_the_pass() -> None:
     assert [p.cuts for p in made.passes] == [("head",)]
 
 
+@pytest.mark.parametrize("read_bytes_per_second", [1e1, 1e3, 1e6, 1e12])
+@pytest.mark.parametrize("pass_seconds_per_image", [1e-9, 5e-3, 5.0])
+@pytest.mark.parametrize("epochs", [1, 10_000])
+def test_why_is_said_in_numbers_that_a_person_reads(
+    read_bytes_per_second: float, pass_seconds_per_image: float, epochs: int
+) -> None:
+    made = plan(head(epochs), store=read_bytes_per_second, prefix=pass_seconds_per_image)
+    (why,) = (trajectory.why for trajectory in made.trajectories)
+    # Nothing saves less than nothing, and no number has an exponent, or hundreds of seconds.
+    assert re.fullmatch(
+        r"(recomputing is cheaper: )?"
+        r"(stored activations save (TIME) of training|training on stored activations takes (TIME) longer); "
+        r"the pass (takes|would take) (TIME)".replace("TIME", TIME),
+        why,
+    )
+
+
 def test_adding_an_arm_that_differs_only_in_epochs_costs_nothing() -> None:
     alone, company = plan(head(5)), plan(head(5), head(2), head(3))
     assert company.totals.seconds == alone.totals.seconds
@@ -291,7 +312,7 @@ def test_stored_rows_cost_nothing_more_and_are_used_where_storing_them_would_not
     stored = plan(one, rows_stored=lambda source, cut: cut == "head", **slow)
     (trajectory,), (pass_,) = stored.trajectories, stored.passes
     assert (trajectory.mode, trajectory.cut) == ("cached", "head")
-    assert "there already" in trajectory.why
+    assert "they are stored already" in trajectory.why
     assert pass_.seconds == stored.totals.test_pass_seconds == 0
     assert stored.totals.seconds < anew.totals.seconds
     assert stored.arms[0].alone_seconds == pytest.approx(anew.arms[0].alone_seconds)

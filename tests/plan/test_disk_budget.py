@@ -198,5 +198,5 @@ def test_budgets_are_read(given: int | str | None, n_bytes: int | None) -> None:
 
 @pytest.mark.parametrize("given", ["much", "-1GB", "", -1, True, 1.5])
 def test_what_is_no_size_is_refused(given: Any) -> None:
-    with pytest.raises(BudgetError, match=r"disk budget: .* is no size: give"):
+    with pytest.raises(BudgetError, match=r"disk budget: .* is not a size: give"):
         read_budgets(given)

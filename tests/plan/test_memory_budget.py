@@ -224,5 +224,5 @@ def test_the_predicted_peak_is_budget_enough(arms: list[dict[str, Any]], cache: 
 def test_both_budgets_are_read() -> None:
     assert read_budgets("10GB", "4GB") == Budgets(10**10, 4 * 10**9)
     assert read_budgets(memory=5) == Budgets(None, 5)
-    with pytest.raises(BudgetError, match='memory budget: "lots" is no size: give'):
+    with pytest.raises(BudgetError, match='memory budget: "lots" is not a size: give'):
         read_budgets(memory="lots")

@@ -6,7 +6,6 @@ import time
 from dataclasses import astuple
 from typing import TYPE_CHECKING
 
-from frostline.errors import TrainingError
 from frostline.execution._artifacts import save_arm
 from frostline.execution._rows import rows_of
 from frostline.execution._telling import ending_arms, tell_epoch
@@ -87,13 +86,7 @@ def _train(context: Context, planned: TrajectoryPlan, done: int) -> None:
         def on_step(step: int, n_steps: int, epoch: int = epoch) -> None:
             context.emit(StepProgress(planned.id, epoch + 1, planned.epochs, step, n_steps))
 
-        try:
-            train_loss = training.run_epoch(epoch, train_rows, on_step)
-        except ValueError as error:  # BatchNorm's own check of its batch
-            raise TrainingError(
-                f"{planned.backbone} can't be trained on this batch ({error}); use a batch_size above 1, or "
-                'tail_norm = "stored" and frozen_norm = "stored"'
-            ) from error
+        train_loss = training.run_epoch(epoch, train_rows, on_step)
         message = describe_divergence(planned.first_epoch + epoch + 1, train_loss, len(context.dataset.classes))
         if message is not None:
             row = EpochRow(epoch + 1, train_loss, None, None, time.perf_counter() - started)

@@ -15,6 +15,7 @@ from torch import nn
 from frostline.errors import FeatureError
 from frostline.features._openvino import OpenVinoEngine
 from frostline.features._torch import TorchEngine
+from frostline.quantities import format_difference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
@@ -135,10 +136,11 @@ def choose_engine(
         difference = largest_difference(outputs, reference)
         if difference <= TOLERANCE:
             return ReadyEngine(engine, sources)
-        notice(
-            f"engine {name} differs from eager torch by {difference:.1e} relative on the first batch, more than "
-            f"{TOLERANCE:.0e}: rejected, eager torch on the CPU is used, more slowly"
-        )
+        how = f"differs from eager torch by {format_difference(difference)} on the first batch"
+        if not np.isfinite(difference):
+            how = "gives NaN on the first batch, or other shapes than eager torch"
+        allowed = f"up to {format_difference(TOLERANCE)} is allowed"
+        notice(f"engine {name} {how}; {allowed}: eager torch on the CPU is used instead, more slowly")
     return ReadyEngine(ENGINES["torch"](module, batch, "cpu", layout), sources)
 
 
