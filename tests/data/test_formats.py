@@ -9,12 +9,14 @@ import sys
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+import PIL
 import pytest
 from PIL import Image, features
 from tests.data.test_png import GREY, chunk, png
 
 from frostline.data import BadImageError, decode_image
 from frostline.data._opening import image_suffixes, open_image
+from frostline.data._plugins import decoders
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -201,6 +203,14 @@ class TestPackages:
     def test_jpeg_xl_where_its_package_is_installed(self) -> None:
         importlib.import_module("pillow_jxl")
         np.testing.assert_array_equal(decode_image(saved(OPAQUE, "JXL", lossless=True)), SMOOTH)
+
+    def test_what_is_installed_is_known_without_importing_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("pillow_heif", "pillow_avif", "pillow_jxl"):
+            monkeypatch.setitem(sys.modules, name, None)
+        assert decoders() == [PIL.__version__]
+        monkeypatch.delitem(sys.modules, "pillow_heif")
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name: name == "pillow_heif")
+        assert decoders() == [PIL.__version__, "pillow-heif"]
 
     def test_a_film_is_no_image(self) -> None:
         with pytest.raises(BadImageError, match=r"^is not an image"):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import io
 from typing import TYPE_CHECKING, NamedTuple
 
+import PIL
 from PIL import Image
 
 from frostline.data._pixels import BadImageError
@@ -13,7 +14,7 @@ from frostline.data._pixels import BadImageError
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
-__all__ = ["PLUGIN_SUFFIXES", "open_with_plugin"]
+__all__ = ["PLUGIN_SUFFIXES", "decoders", "open_with_plugin"]
 
 PLUGIN_SUFFIXES = frozenset({".heic", ".heif", ".hif", ".avif", ".jxl"})
 
@@ -58,6 +59,12 @@ def open_with_plugin(data: bytes) -> ImageFile | None:
         getattr(module, plugin.register)()
     factory, _ = Image.OPEN[plugin.format]
     return factory(io.BytesIO(data), "")
+
+
+def decoders() -> list[str]:
+    """Return Pillow's version and the packages above that are installed: what can be decoded depends on them."""
+    found = [plugin.package for plugin in PLUGINS.values() if importlib.util.find_spec(plugin.module)]
+    return [PIL.__version__, *found]
 
 
 def _format(data: bytes) -> str | None:
