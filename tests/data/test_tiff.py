@@ -229,8 +229,44 @@ def test_jpeg_inside_a_tiff(gradient: NDArray[np.uint8]) -> None:
     assert np.abs(decode_image(stream.getvalue()).astype(int) - gradient).max() < 40
 
 
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_palette_of_8_bit_colours(order: str) -> None:
+    layout = Layout(4, PALETTE, order=order)
+    samples = samples_of(layout)
+    palette = palette_of(4) // 257
+    pixels = decode_image(write_tiff(samples, layout, [(320, "H", palette.ravel().tolist())]))
+    np.testing.assert_array_equal(pixels, palette.T[samples[:, :, 0]])
+
+
+def big_tiff(samples: NDArray[np.uint16], order: str) -> bytes:
+    """Return one strip of grey in a BigTIFF file: eight bytes for each offset and count."""
+    height, width = samples.shape
+    body = samples.astype(order + "u2").tobytes()
+    tags = [(256, width), (257, height), (258, 16), (259, 1), (262, 1), (273, 16), (277, 1), (278, height)]
+    tags.append((279, len(body)))
+    directory = struct.pack(order + "Q", len(tags))
+    directory += b"".join(struct.pack(order + "HHQQ", tag, 16, 1, value) for tag, value in tags)
+    magic = b"II+\0" if order == "<" else b"MM\0+"
+    return magic + struct.pack(order + "HHQ", 8, 0, 16 + len(body)) + body + directory + bytes(8)
+
+
+def test_big_tiff() -> None:
+    samples = np.random.default_rng(0).integers(0, 65536, (6, 7), dtype=np.uint16)
+    assert np.abs(decode_image(big_tiff(samples, "<"))[:, :, 0] - samples / 257).max() <= 0.5
+    message = "^is a big-endian BigTIFF file, which can't be read: convert it to an ordinary TIFF$"
+    with pytest.raises(BadImageError, match=message):
+        decode_image(big_tiff(samples, ">"))
+
+
 def with_subsampling(size: tuple[int, int]) -> bytes:
     return write_tiff(samples_of(Layout(8, YCBCR)), Layout(8, YCBCR), [(530, "H", size)])
+
+
+def without_a_part(layout: Layout) -> bytes:
+    """Return a file that is more than twice as high as its strips or tiles reach."""
+    data = write_tiff(samples_of(layout), layout)
+    entry = struct.Struct(layout.order + "HHII")
+    return data.replace(entry.pack(257, 4, 1, HEIGHT), entry.pack(257, 4, 1, 2 * HEIGHT + 1))
 
 
 ODD: dict[str, tuple[bytes, str]] = {
@@ -243,6 +279,14 @@ ODD: dict[str, tuple[bytes, str]] = {
         "has inks other than cyan, magenta, yellow and black: convert it to RGB",
     ),
     "subsampled colours": (with_subsampling((2, 2)), "is an uncompressed TIFF file with subsampled colours: convert"),
+    "missing strips": (
+        without_a_part(Layout(16, BLACK_IS_ZERO)),
+        r"is damaged \(its directory lists 4 of the 8 parts of the image\)",
+    ),
+    "missing tiles": (
+        without_a_part(Layout(8, RGB, planar=2, order=">", tiled=True)),
+        r"is damaged \(its directory lists 12 of the 18 parts of the image\)",
+    ),
     "two depths": (
         write_tiff(samples_of(Layout(8, RGB)), Layout(8, RGB)).replace(
             struct.pack("<3H", 8, 8, 8), struct.pack("<3H", 8, 8, 4)

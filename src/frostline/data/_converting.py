@@ -63,7 +63,7 @@ def _from_deep_grey(image: Image.Image, clear: int | None) -> Pixels:
     """Return grey pixels [H, W, 3] from 16-bit samples [H, W]; Pillow opens some 16-bit files as 32-bit integers."""
     if image.format not in FIXED_RANGE:
         raise BadImageError(f"has samples of more than 8 bits without a fixed range ({image.format}): {REMEDY}")
-    values: NDArray[np.int64] = np.asarray(image).astype(np.int64)
+    values: NDArray[np.int32] = np.asarray(image).astype(np.int32)  # holds 65,535 times 255
     full_scale = image.full_scale if isinstance(image, TiffImage) else 65535
     low, high = int(values.min()), int(values.max())
     if low < 0 or high > full_scale:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from PIL import TiffImagePlugin
@@ -34,6 +35,13 @@ class TiffImage(TiffImageFile):
     white_is_zero = False
     _kind = ""
 
+    def _open(self) -> None:
+        assert self.fp is not None
+        if self.fp.read(4) == b"MM\x00+":  # Pillow takes the first tags from the wrong place
+            raise BadImageError("is a big-endian BigTIFF file, which can't be read: convert it to an ordinary TIFF")
+        self.fp.seek(0)
+        super()._open()
+
     def _setup(self) -> None:
         """Find out how the samples are stored, before Pillow does."""
         tags = self.tag_v2
@@ -45,6 +53,7 @@ class TiffImage(TiffImageFile):
         self._kind = f"{'/'.join(map(str, dict.fromkeys(bits)))}-bit {COLOURS.get(photometric, f'kind {photometric}')}"
         _require_fixed_range(tags, bits)
         _require_known_colours(tags, photometric, compressed=compressed)
+        _require_all_parts(tags, n_samples if planar else 1)
         if planar:
             if n_samples > 1 and not _planes_can_be_read(tags, photometric, bits[0], compressed=compressed):
                 raise BadImageError(
@@ -54,6 +63,8 @@ class TiffImage(TiffImageFile):
             if UNSPECIFIED in _extra_samples(tags):
                 n_kept = N_CHANNELS.get(photometric, n_samples)
                 _keep_planes(tags, n_samples, min(n_samples, n_kept))
+        if photometric == PALETTE:
+            _widen_palette(tags)
         self.full_scale = (1 << bits[0]) - 1
         if photometric == WHITE_IS_ZERO and bits[0] == 16:
             self.white_is_zero = True
@@ -105,6 +116,31 @@ def _require_known_colours(tags: Any, photometric: int, *, compressed: bool) -> 
         raise BadImageError("has inks other than cyan, magenta, yellow and black: convert it to RGB")
     if photometric == YCBCR and not compressed and _numbers(tags, SUBSAMPLING, 2) != (1, 1):
         raise BadImageError("is an uncompressed TIFF file with subsampled colours: convert it to RGB")
+
+
+def _require_all_parts(tags: Any, n_planes: int) -> None:
+    """Raise where strips or tiles are missing from the directory: Pillow would leave their place black."""
+    width = _numbers(tags, TiffImagePlugin.IMAGEWIDTH, 0)[0]
+    height = _numbers(tags, TiffImagePlugin.IMAGELENGTH, 0)[0]
+    if TiffImagePlugin.TILEOFFSETS in tags:
+        place = TiffImagePlugin.TILEOFFSETS
+        across, down = (_numbers(tags, tag, 0)[0] for tag in (TiffImagePlugin.TILEWIDTH, TiffImagePlugin.TILELENGTH))
+    else:
+        place = TiffImagePlugin.STRIPOFFSETS
+        across, down = width, _numbers(tags, TiffImagePlugin.ROWSPERSTRIP, height)[0]
+    if place not in tags or min(width, height, across, down) < 1:
+        return  # not to be read, and Pillow says why
+    n_needed = n_planes * math.ceil(width / across) * math.ceil(height / down)
+    n_found = len(_numbers(tags, place, 0))
+    if n_found < n_needed:
+        raise BadImageError(f"is damaged (its directory lists {n_found} of the {n_needed} parts of the image)")
+
+
+def _widen_palette(tags: Any) -> None:
+    """Bring a palette of 8-bit colours, which some programs write, to the 16 bits that TIFF 6.0 asks for."""
+    colours = _numbers(tags, TiffImagePlugin.COLORMAP, 0)
+    if len(colours) > 1 and max(colours) < 256:
+        tags[TiffImagePlugin.COLORMAP] = tuple(257 * colour for colour in colours)
 
 
 def _planes_can_be_read(tags: Any, photometric: int, bits: int, *, compressed: bool) -> bool:
