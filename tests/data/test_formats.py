@@ -14,9 +14,8 @@ import pytest
 from PIL import Image, features
 from tests.data.test_png import GREY, chunk, png
 
-from frostline.data import BadImageError, decode_image
+from frostline.data import BadImageError, _plugins, decode_image
 from frostline.data._opening import image_suffixes, open_image
-from frostline.data._plugins import decoders
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -162,6 +161,7 @@ class TestPackages:
 
     @pytest.fixture
     def nothing_installed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        _plugins._teach_pillow.cache_clear()
         for name in ("pillow_heif", "pillow_avif", "pillow_jxl"):
             monkeypatch.setitem(sys.modules, name, None)
 
@@ -207,10 +207,10 @@ class TestPackages:
     def test_what_is_installed_is_known_without_importing_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in ("pillow_heif", "pillow_avif", "pillow_jxl"):
             monkeypatch.setitem(sys.modules, name, None)
-        assert decoders() == [PIL.__version__]
+        assert _plugins.decoders() == [PIL.__version__]
         monkeypatch.delitem(sys.modules, "pillow_heif")
         monkeypatch.setattr(importlib.util, "find_spec", lambda name: name == "pillow_heif")
-        assert decoders() == [PIL.__version__, "pillow-heif"]
+        assert _plugins.decoders() == [PIL.__version__, "pillow-heif"]
 
     def test_a_film_is_no_image(self) -> None:
         with pytest.raises(BadImageError, match=r"^is not an image"):

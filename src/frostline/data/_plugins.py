@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import PIL
@@ -50,15 +51,21 @@ def open_with_plugin(data: bytes) -> ImageFile | None:
         return None
     plugin = PLUGINS[name]
     try:
-        module = importlib.import_module(plugin.module)
+        _teach_pillow(plugin)
     except ImportError as error:
         raise BadImageError(
             f"is an image in {name} format, which needs a package that isn't installed: pip install {plugin.package}"
         ) from error
-    if plugin.register:
-        getattr(module, plugin.register)()
     factory, _ = Image.OPEN[plugin.format]
     return factory(io.BytesIO(data), "")
+
+
+@cache
+def _teach_pillow(plugin: _PlugIn) -> None:
+    """Import a package that adds a format to Pillow's; once, as an error isn't remembered."""
+    module = importlib.import_module(plugin.module)
+    if plugin.register:
+        getattr(module, plugin.register)()
 
 
 def decoders() -> list[str]:
