@@ -18,9 +18,8 @@ def made_up(
     situation: object = None,
     *,
     setup: float = 1.0,
-    slowdown: float = 2.0,
 ) -> Rates:
-    """Return rates of a machine that does 10 ** 11 operations a second; ``slowdown`` is that of two processes."""
+    """Return rates of a machine that does 10 ** 11 operations a second on two threads."""
     names = _measured_cuts(facts, asked.cuts)
     flops = tuple(float(facts.resolve(name).flops_before) for name in names)
     left = tuple((facts.flops - f) * 1e-11 + 1e-6 for f in flops)
@@ -41,6 +40,6 @@ def made_up(
         saved=tuple(f / 100 for f in reversed(flops)),
         threads=2,
         lanes=(2,),
-        slowdowns=((slowdown,) * len(names),),
+        slowdowns=((1.5,) * len(names),),
         engine="made up",
     )

@@ -46,8 +46,7 @@ def run_trajectory(context: Context, planned: TrajectoryPlan) -> None:
         context.emit(TrajectoryEnded(planned.id, "diverged", message))
         return
     ledger.record_trajectory(run, planned.id, "running")
-    with on_threads(planned.threads):
-        _train(context, planned, done=len(rows))
+    _train(context, planned, done=len(rows))
 
 
 def _begin(context: Context, planned: TrajectoryPlan, chain: Chain) -> PhaseTraining:
@@ -86,7 +85,8 @@ def _train(context: Context, planned: TrajectoryPlan, done: int) -> None:
         def on_step(step: int, n_steps: int, epoch: int = epoch) -> None:
             context.emit(StepProgress(planned.id, epoch + 1, planned.epochs, step, n_steps))
 
-        train_loss = training.run_epoch(epoch, train_rows, on_step)
+        with on_threads(planned.threads):
+            train_loss = training.run_epoch(epoch, train_rows, on_step)
         message = describe_divergence(planned.first_epoch + epoch + 1, train_loss, len(context.dataset.classes))
         if message is not None:
             row = EpochRow(epoch + 1, train_loss, None, None, time.perf_counter() - started)
@@ -95,7 +95,8 @@ def _train(context: Context, planned: TrajectoryPlan, done: int) -> None:
             tell_epoch(context, planned, row, replayed=False)
             context.emit(TrajectoryEnded(planned.id, "diverged", message))
             return
-        logits = training.evaluate(val_rows)
+        with on_threads(planned.threads):
+            logits = training.evaluate(val_rows)
         val_loss, val_accuracy = score(logits, context.dataset.val.labels)
         seconds = time.perf_counter() - started
         number = epoch + 1

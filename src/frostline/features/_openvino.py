@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
@@ -38,7 +39,10 @@ class OpenVinoEngine:
         self.model = openvino.convert_model(program)
         self.model.reshape(list(images.shape))
         # Without the hint, OpenVINO computes in bfloat16 wherever the processor can.
-        settings = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "THROUGHPUT"}
+        settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "THROUGHPUT"}
+        # One of several processes has its share of the cores; how many there are changes no bit.
+        if os.environ.get("OMP_NUM_THREADS", "").isdecimal():
+            settings["INFERENCE_NUM_THREADS"] = int(os.environ["OMP_NUM_THREADS"])
         self._compiled = openvino.Core().compile_model(self.model, "CPU", settings)
         self._n_outputs = len(self._compiled.outputs)
         # One more request than streams, so that a stream has its next batch while outputs are copied.

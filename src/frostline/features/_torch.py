@@ -30,6 +30,8 @@ class TorchEngine:
 
     def __init__(self, module: nn.Module, images: torch.Tensor, device: str, layout: Layout) -> None:
         self._device, self._layout = torch.device(device), layout
+        # As many images at a time as there are threads now, not where a trajectory that reads rows takes fewer.
+        self._n_threads = torch.get_num_threads()
         name = self._device.type
         if name != "cpu":
             # A copy: the prefix shares its parameters with networks that live elsewhere.
@@ -43,7 +45,7 @@ class TorchEngine:
         """Yield the outputs, new arrays [B, ...], of each batch of images, uint8 [B, 3, H, W], in order."""
         tensors = (torch.from_numpy(images) for images in batches)
         if self._device.type == "cpu":
-            for outputs in map_images(self._module, tensors, self._layout):
+            for outputs in map_images(self._module, tensors, self._layout, self._n_threads):
                 yield tuple(tensor.numpy() for tensor in outputs)
             return
         for images in tensors:
@@ -85,9 +87,9 @@ def map_images(
     function: Callable[[torch.Tensor], tuple[torch.Tensor, ...]],
     batches: Iterable[torch.Tensor],
     layout: Layout,
-    n_threads: int | None = None,
+    n_threads: int,
 ) -> Generator[tuple[torch.Tensor, ...]]:
-    """Yield what a function makes of each batch on the CPU, image by image, on as many threads as torch has here.
+    """Yield what a function makes of each batch on the CPU, image by image, several of them at a time.
 
     An image is alone in its batch and on its thread: torch's kernels round the last numbers of a tensor, and products
     of other sizes, in another way, so that in a batch an image's row would depend on its place and on the threads.
@@ -96,10 +98,9 @@ def map_images(
         function: images [1, 3, H, W] to tensors [1, ...]; called without gradients.
         batches: images [B, 3, H, W].
         layout: how they lie in memory.
-        n_threads: how many images at a time; as many as torch has threads when left out.
+        n_threads: how many images at a time.
     """
     before = torch.get_num_threads()
-    n_threads = n_threads or before
 
     def run(image: torch.Tensor) -> tuple[torch.Tensor, ...]:
         with torch.inference_mode():

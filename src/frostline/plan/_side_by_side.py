@@ -45,7 +45,7 @@ def lay_side_by_side(
     """Choose the number of processes for the trajectories that aren't stacked; it changes no bit of any.
 
     Each trains on as many threads as alone, so that there are at most as many processes as these leave room for.
-    Engines that compute rows anew keep all cores busy by themselves.
+    Engines that compute rows anew have their share of the cores.
 
     Args:
         grouping: what is trained together, with the seconds of an epoch.
@@ -57,14 +57,16 @@ def lay_side_by_side(
     trained = [node for node in nodes if node.id in alone]
     seconds = {node.id: grouping.share[node.id] * node.epochs for node in trained}
     best = SideBySide(1, sum(seconds.values()))
-    if any(choices[node.id].mode == "recomputed" and choices[node.id].cut.name != "input" for node in trained):
-        return best
+    anew = dict.fromkeys(seconds, 0.0)
     room = len(trained)
     for node in trained:
         costs = costs_of(arms[node.arm].recipe)
         room = min(room, costs.rates.threads // costs.threads(works[node.id]))
+        if choices[node.id].mode == "recomputed":
+            anew[node.id] = node.epochs * costs.anew_seconds(works[node.id], choices[node.id].cut)
     for n in (2**power for power in range(1, room.bit_length())):
-        total = START_SECONDS + makespan(trained, seconds, n)
+        shared = {id_: own + (n - 1) * anew[id_] for id_, own in seconds.items()}
+        total = START_SECONDS + makespan(trained, shared, n)
         if peaks.allow(trained, n) and total < WORTH * best.seconds:
             best = SideBySide(n, total)
     if best.workers > 1:
