@@ -16,7 +16,10 @@ RECIPE_KEYS = (
     "train_from, epochs, optimizer, schedule, backbone, weights, image_size, batch_size, seed, head, phases, "
     "augmentation, views, label_smoothing, class_weights, frozen_norm, tail_norm, activations"
 )
-DATA_KEYS = "source, path, train, val, test, on_bad_image, seed, image_column, label_column, download"
+DATA_KEYS = (
+    "source, path, train, val, test, on_bad_image, seed, image_column, label_column, split_column, splits, unlabelled, "
+    "download"
+)
 AMOUNT = "must be a count of images, such as 1000, or a fraction above 0 and up to 1.0"
 ALL = f"{AMOUNT}; leave it out for all there are"
 TRAIN = f"{AMOUNT}; leave it out to train on all there are"
@@ -29,8 +32,10 @@ TEST = (
     "source's own, or a fifth of its training images"
 )
 FRACTION = "must be a fraction above 0 and up to 1.0, or a count of images without a decimal point"
+SPLITS = 'must be "none" or a table, such as {train = "seg_train", test = "seg_test"}'
 LARGEST = 9223372036854775807
 TOP = '[data]\nsource = "digits"\n'
+FOLDER = '[data]\nsource = "folder"\npath = "x"\n'
 
 # Each row: what the file says, and its problems in order, without the file's name.
 # Rows that begin with [[arms]] or [defaults] have TOP's two lines before them.
@@ -172,6 +177,59 @@ BAD: dict[str, tuple[str, list[str]]] = {
             '3:16: data.image_column = "i": goes with the sources "csv" and "parquet"; this one is "digits"',
             '4:16: data.label_column = "l": goes with the sources "csv" and "parquet"; this one is "digits"',
             '5:12: data.download = false: goes with the source "cifar10"; this one is "digits"',
+        ],
+    ),
+    "splits of a source that has its own": (
+        f'{TOP}split_column = "fold"\nsplits = "none"\nunlabelled = "?"\n[[arms]]',
+        [
+            '3:16: data.split_column = "fold": goes with the sources "csv" and "parquet"; this one is "digits"',
+            '4:10: data.splits = "none": goes with the sources "folder", "csv" and "parquet"; this one is "digits"',
+            '5:14: data.unlabelled = "?": goes with the sources "folder", "csv" and "parquet"; this one is "digits"',
+        ],
+    ),
+    "splits of the wrong kind": (
+        f'{FOLDER}splits = "seg_train"\n[[arms]]',
+        [
+            '4:10: data.splits = "seg_train": must be "none" or a table, such as {train = "seg_train", test = "seg_test"}'
+        ],
+    ),
+    "splits that are no table": (
+        f"{FOLDER}splits = 3\n[[arms]]",
+        [f"4:10: data.splits = 3: {SPLITS}"],
+    ),
+    "splits without train": (
+        f'{FOLDER}splits = {{val = "a", test = "b"}}\n[[arms]]',
+        ["4:10: data.splits.train: is missing: say what the training images are called"],
+    ),
+    "an unknown split": (
+        f'{FOLDER}splits = {{train = "a", tset = "b"}}\n[[arms]]',
+        ['4:24: data.splits.tset = "b": unknown key; did you mean "test"?'],
+    ),
+    "splits that share a name": (
+        f'{FOLDER}splits = {{train = ["a", "b"], test = "b"}}\n[[arms]]',
+        ['4:38: data.splits.test = "b": names "b", which train names already'],
+    ),
+    "names of splits that are no names": (
+        f'{FOLDER}splits = {{train = {{}}, val = 0.5, test = ""}}\n[[arms]]',
+        [
+            "4:19: data.splits.train = {}: must be text in quotes, a whole number, true or false, or a list of these",
+            "4:29: data.splits.val = 0.5: must be text in quotes, a whole number, true or false, or a list of these",
+            '4:41: data.splits.test = "": must not be empty',
+        ],
+    ),
+    "a split column beside no splits": (
+        '[data]\nsource = "csv"\npath = "x"\nsplit_column = "fold"\nsplits = "none"\n[[arms]]',
+        ['4:16: data.split_column = "fold": does not go with splits = "none": the column would not be used'],
+    ),
+    "splits of a table without a column of them": (
+        '[data]\nsource = "csv"\npath = "x"\nsplit_column = "none"\nsplits = {train = "a"}\n[[arms]]',
+        ['5:10: data.splits = {train = "a"}: needs a column: leave out split_column = "none"'],
+    ),
+    "class weights twice to the eye": (
+        f'{TOP}[[arms]]\nclass_weights = {{"caf\u00e9" = 1, "cafe\u0301 " = 2}}',
+        [
+            '4:17: arms[0].class_weights = {"caf\u00e9" = 1, "cafe\u0301 " = 2}: names the class "caf\u00e9" twice, '
+            "in spellings that look the same"
         ],
     ),
     "amounts of the wrong kind": (

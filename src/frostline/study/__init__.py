@@ -6,6 +6,7 @@ from frostline.study._data import Data
 from frostline.study._load import check_study, load_study, study_name
 from frostline.study._problem import Problem
 from frostline.study._recipe import Head, Optimizer, Phase, Recipe, Schedule
+from frostline.study._splits import Splits
 from frostline.study._study import Study
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Problem",
     "Recipe",
     "Schedule",
+    "Splits",
     "Study",
     "builtin_studies",
     "check_study",

@@ -42,7 +42,7 @@ def _value(value: Any) -> str:
         return repr(float(value))  # also of NumPy's floats, which print otherwise
     if isinstance(value, int):
         return str(int(value))
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return "[" + ", ".join(_value(item) for item in value) + "]"
     return "{" + ", ".join(f"{_key(key)} = {_value(item)}" for key, item in value.items()) + "}"
 

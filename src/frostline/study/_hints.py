@@ -9,6 +9,7 @@ from frostline.study._data import Data
 from frostline.study._other_names import KEPT_ELSEWHERE, OTHER_NAMES, OTHER_NAMES_HERE
 from frostline.study._problem import KeyPath, format_value
 from frostline.study._recipe import PHASE_KEYS, Head, Optimizer, Phase, Recipe, Schedule
+from frostline.study._splits import Splits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +26,7 @@ _MODELS: Final[dict[str, type[BaseModel]]] = {
     "schedule": Schedule,
     "head": Head,
     "phases": Phase,
+    "splits": Splits,
 }
 
 LEVELS: Final = {"study": ("name", "data", "defaults", "arms")} | {

@@ -97,6 +97,7 @@ _TABLES = {
     "optimizer": 'a name, such as "adam", or a table, such as {name = "adam", lr = 0.001}',
     "schedule": 'a name, such as "cosine", or a table, such as {name = "step", step_epochs = 2, gamma = 0.1}',
     "head": '"linear" or a table, such as {hidden = [512], dropout = 0.5}',
+    "splits": '"none" or a table, such as {train = "seg_train", test = "seg_test"}',
     "phases": 'a table, such as {train_from = "head", epochs = 1}',
 }
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, ValidationInfo
 from pydantic_core import PydanticCustomError
 
+from frostline.class_names import tidy_class_name
 from frostline.errors import closest
 
 if TYPE_CHECKING:
@@ -91,10 +92,20 @@ def _class_weights(value: object) -> object:
         raise rejection(allowed + closest(value, choices))
     if isinstance(value, dict) and value:
         # Here, and not in the union of types below, whose errors would speak of every type in it.
-        return _WEIGHTS.validate_python(value)
+        return _by_tidy_name(_WEIGHTS.validate_python(value))
     if not isinstance(value, str):
         raise rejection(allowed)
     return value
+
+
+def _by_tidy_name(weights: dict[str, float]) -> dict[str, float]:
+    """Return class weights by the classes' names as data have them once they are read."""
+    tidy: dict[str, float] = {}
+    for name, weight in weights.items():
+        if tidy_class_name(name) in tidy:
+            raise rejection(f'names the class "{tidy_class_name(name)}" twice, in spellings that look the same')
+        tidy[tidy_class_name(name)] = weight
+    return tidy
 
 
 def _number(value: object) -> object:
