@@ -325,13 +325,16 @@ TABLES: dict[str, tuple[str | bytes, str]] = {
         'has no column "label" but path, lable; did you mean "lable"',
     ),
     "a column twice": (f"path,label,label\n{ROWS}", "the header names column label more than once"),
-    "an empty label": (f"path,label\n{ROWS}cat/0.png,\n", r"all.csv:14: has no label"),
+    "an empty label": (
+        f"path,label\n{ROWS}cat/9.png,\n",
+        r'images without a label:\n  "": all.csv:14\n.*\n  unlabelled = ',
+    ),
     "an empty path": (f"path,label\n{ROWS},cat\n", r"all.csv:14: has no path"),
-    "a short row": (f"path,label\n{ROWS}cat/0.png\n", r"all.csv:14: has no label"),
+    "a short row": (f"path,label\n{ROWS}cat/9.png\n", r'images without a label:\n  "": all.csv:14\n'),
     "a long row": (f"path,label\n{ROWS}cat/a, b.png,cat\n", r"all.csv:14: has more values than .*needs quotes"),
     "an unknown split": (
         f"path,label,split\n{SPLIT_ROWS}x.png,cat,tset\n",
-        r'all.csv:14: split "tset" is unknown: train, val, test; did you mean "test"',
+        r'it holds "train", "tset", and "tset" \(all.csv:14\) is neither train, val nor test; did you mean "test"',
     ),
     "an empty split": (f"path,label,split\n{SPLIT_ROWS}x.png,cat,\n", "all.csv:14: has no split"),
     "two labels": (f"path,label\n{ROWS}cat/0.png,dog\n", r'all.csv:14: cat/0.png is "dog" here and "cat" on line 2'),
@@ -340,12 +343,12 @@ TABLES: dict[str, tuple[str | bytes, str]] = {
         "all.csv:14: cat/0.png is in test here and in train on line 2",
     ),
     "several at once": (
-        f"path,label,split\n{SPLIT_ROWS}x.png,,train\ny.png,cat,nowhere\n",
-        'all.csv:14: has no label\n.*all.csv:15: split "nowhere" is unknown',
+        f"path,label,split\n{SPLIT_ROWS},cat,train\ny.png,cat,\ncat/0.png,dog,train\n",
+        'all.csv:14: has no path\n.*all.csv:15: has no split\n.*all.csv:16: cat/0.png is "dog" here and "cat" on',
     ),
     "more than ten": (
-        "path,label\n" + "x.png,\n" * 15,
-        r"(all.csv:\d+: has no label\n.*){9}and 5 more",
+        "path,label\n" + ",cat\n" * 15,
+        r"(all.csv:\d+: has no path\n.*){9}and 5 more",
     ),
     "no train": (f"path,label,split\n{SPLIT_ROWS}".replace("train", "test"), "no class with an image in train"),
     "one class only": (f"path,label\n{ROWS.replace(',dog', ',cat')}", 'one class only, "cat"'),
@@ -419,15 +422,15 @@ PARQUET: dict[str, tuple[Callable[[], pa.Table], dict[str, Any], str]] = {
     "labels of another type": (
         lambda: images_table(label=[0.5, 1.5] * 6),
         {},
-        'the labels in column "label" are double: whole numbers or text are needed',
+        'the labels in column "label" are numbers such as 0.5: whole numbers or text are needed',
     ),
     "labels beyond the names": (
         lambda: with_names(images_table(label=[0, 1] * 5 + [2, 7]), ["cat", "dog"]),
         {},
-        'column "label" holds 2, 7, but the file names 2 classes, 0 to 1',
+        'column "label" of all.parquet holds 2, 7, but the file names 2 classes, 0 to 1',
     ),
     "missing labels": (
-        lambda: images_table(label=[0, 1] * 5 + [None, -1]),
+        lambda: with_names(images_table(label=[0, 1] * 5 + [None, -1]), ["cat", "dog"]),
         {},
         r"row 10: has no valid label \(label = None\)\n .* row 11: has no valid label \(label = -1\)",
     ),
@@ -525,7 +528,7 @@ class TestDuplicates:
     def test_across_splits(self, make_files: Make, ask: Ask) -> None:
         dataset = self.load(make_files, ask, {"test/cat/copy.png": 0})
         assert dataset.warnings == (
-            "1 image stands in more than one split, so scores look too good: "
+            "1 image appears in more than one split; scores may be too high: "
             "train/cat/0.png (train) = test/cat/copy.png (test)",
         )
 
@@ -533,21 +536,37 @@ class TestDuplicates:
         dataset = self.load(make_files, ask, {"val/cat/copy.bmp": encode(0, "BMP")})
         assert "train/cat/0.png (train) = val/cat/copy.bmp (val)" in dataset.warnings[0]
 
-    def test_within_a_split_are_no_fault(self, make_files: Make, ask: Ask) -> None:
-        assert self.load(make_files, ask, {"train/cat/copy.png": 0}).warnings == ()
-
-    def test_under_two_labels(self, make_files: Make, ask: Ask) -> None:
-        dataset = self.load(make_files, ask, {"train/dog/copy.png": 0})
+    @pytest.mark.parametrize("split", ["train", "val", "test"])
+    def test_within_a_split_are_told(self, make_files: Make, ask: Ask, split: str) -> None:
+        number = SPLIT[f"{split}/cat/0.png"]
+        dataset = self.load(make_files, ask, {f"{split}/cat/copy{n}.png": number for n in range(2)})
         assert dataset.warnings == (
-            "1 image stands under more than one label: train/cat/0.png (train) = train/dog/copy.png (train)",
+            f"1 image appears more than once in {split}: {split}/cat/0.png ({split}) = {split}/cat/copy0.png ({split})"
+            f" = {split}/cat/copy1.png ({split})",
         )
 
+    CONTRADICTORY = (
+        r'2 items can\'t be used\n  train/cat/0.png: is labelled "cat", but its exact copy {0} "dog"\n'
+        r'  {0}: is labelled "dog", but its exact copy train/cat/0.png "cat"\n'
+    )
+
+    @pytest.mark.parametrize("copy", ["train/dog/copy.png", "val/dog/copy.png", "test/dog/copy.png"])
+    def test_under_two_labels_stop(self, make_files: Make, ask: Ask, copy: str) -> None:
+        with pytest.raises(DataError, match=self.CONTRADICTORY.format(copy)):
+            self.load(make_files, ask, {copy: 0})
+
+    def test_under_two_labels_are_all_left_out_when_skipping(self, make_files: Make, ask: Ask) -> None:
+        files = SPLIT | {"train/dog/copy.png": 0, "test/cat/copy.png": 0}
+        dataset = load_dataset(ask("folder", make_files(files), on_bad_image="skip"))
+        assert {each.item for each in dataset.skipped} == {"train/cat/0.png", "train/dog/copy.png", "test/cat/copy.png"}
+        assert len(dataset.train) == 5
+        assert [warning.split(":")[0] for warning in dataset.warnings] == ["3 items left out"]
+
     def test_many_are_counted(self, make_files: Make, ask: Ask) -> None:
-        copies = {f"test/cat/copy{n}.png": 10 * k + n for k in range(2) for n in range(3)}
+        copies = {f"test/cat/copy{n}.png": n for n in range(3)}
         copies |= {f"test/dog/copy{n}.png": 10 + n for n in range(3)}
-        copies |= {f"test/cat/more{n}.png": n for n in range(3)}
         dataset = self.load(make_files, ask, copies)
-        assert re.match(r"6 images stand in more than one split.*; and 1 more$", dataset.warnings[0])
+        assert re.match(r"6 images appear in more than one split.*; and 1 more$", dataset.warnings[0])
 
 
 class TestFingerprint:

@@ -189,9 +189,7 @@ BAD: dict[str, tuple[str, list[str]]] = {
     ),
     "splits of the wrong kind": (
         f'{FOLDER}splits = "seg_train"\n[[arms]]',
-        [
-            '4:10: data.splits = "seg_train": must be "none" or a table, such as {train = "seg_train", test = "seg_test"}'
-        ],
+        [f'4:10: data.splits = "seg_train": {SPLITS}'],
     ),
     "splits that are no table": (
         f"{FOLDER}splits = 3\n[[arms]]",

@@ -3,176 +3,197 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from frostline.class_names import tidy_class_name
+from frostline.data._csv_header import Header, read_header
+from frostline.data._csv_paths import locate
 from frostline.data._dataset import Skipped
 from frostline.data._decoding import decode_image
-from frostline.data._source import SPLIT_NAMES, SYNONYMS, Source, canonical_split, sorted_classes
+from frostline.data._labels import read_labels
+from frostline.data._source import SPLIT_NAMES, Source
 from frostline.data._special_files import read_file, what_it_is
-from frostline.errors import DataError, closest
+from frostline.data._split_column import MOST_VALUES, find_stated, names_a_split
+from frostline.errors import DataError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from frostline.data._decoding import Pixels
+    from frostline.study import Data
 
 __all__ = ["open_csv"]
 
 LISTED = 10
+FIRST_LINES = 100
+"""Where the header must be."""
 
 
-@dataclass(frozen=True)
-class _Row:
-    line: int
-    path: str
-    label: str
-    split: str
+@dataclass
+class _Rows:
+    """N rows with an image and, whatever it is, a label; the values of other columns while they may state a split."""
+
+    lines: list[int] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+    others: dict[str, list[str]] = field(default_factory=dict)
+    problems: list[tuple[int, str]] = field(default_factory=list)
 
 
-def open_csv(path: str, image_column: str | None = None, label_column: str | None = None) -> Source:
+def open_csv(path: str, data: Data) -> Source:
     """Return the images that a table lists, in its order.
 
-    The table is UTF-8 text with a header line; columns are separated by commas, semicolons or tabs. Image paths
-    start at the table's folder. A column ``split`` says train, val or test; without it all is train.
+    The table is UTF-8 text with a header; columns are separated by commas, semicolons, tabs or bars. Where a column
+    states a split it is used; without one all is train.
 
     Args:
         path: the table.
-        image_column: the column of the paths, ``path`` where left out.
-        label_column: the column of the labels, ``label`` where left out.
+        data: which columns are the image, the label and the split, and what its values mean.
 
     Raises:
-        DataError: no such file, not such a table, columns missing, or rows with a missing value, unknown split or
-            two labels for one path; all such rows are reported at once, by line.
+        DataError: no such file, not such a table, columns missing, rows with a missing value or two labels or splits
+            for one path, all reported at once by line; or what can't be read without being told.
     """
     table = Path(path).expanduser()
+    where = f'data.path = "{path}"'
     if not table.is_file():
         missing = f"does not exist (looked for {table.absolute()})"
         what = f"is a {what_it_is(table)}, not a CSV file" if table.exists() else missing
-        raise DataError(f'data.path = "{path}": {what}')
-    rows, problems = _read_rows(path, table, image_column or "path", label_column or "label")
-    problems += _contradictions(rows)
+        raise DataError(f"{where}: {what}")
+    rows = _read_rows(where, table, data)
+
+    def place(row: int) -> str:
+        return f"{table.name}:{rows.lines[row]}"
+
+    stated = find_stated(where, rows.others, data.split_column, data.splits, place)
+    if stated is None and data.splits is not None and data.splits.stated:
+        names = " and ".join(f'"{name}"' for names in data.splits.by_split().values() for name in names)
+        raise DataError(f"{where}: data.splits: no column holds {names}")
+    splits = stated.splits if stated is not None else ("train",) * len(rows.paths)
+    problems = [*rows.problems, *_contradictions(rows, splits)]
+    if stated is not None:
+        problems += [(rows.lines[row], f"has no {stated.column}") for row, each in enumerate(splits) if each == ""]
     if problems:
         shown = [f"{path}:{line}: {problem}" for line, problem in sorted(problems)]
         more = f"\n... and {len(shown) - LISTED} more" if len(shown) > LISTED else ""
         raise DataError("\n".join(shown[:LISTED]) + more)
-    if not rows:
-        raise DataError(f'data.path = "{path}": has a header but no rows')
-    return _source(table, rows)
-
-
-def _source(table: Path, rows: list[_Row]) -> Source:
-    classes = sorted_classes({row.label for row in rows})
-    number = {name: label for label, name in enumerate(classes)}
-    splits = np.array([row.split for row in rows], dtype=object)
-    parts = {name: np.flatnonzero(splits == name).astype(np.int64) for name in SPLIT_NAMES}
-    repeated = _repetitions(rows)
-    kept = {name: ids[~np.isin(ids, list(repeated))] for name, ids in parts.items()}
+    if not rows.paths:
+        raise DataError(f"{where}: has a header but no rows")
+    used = [label if split else None for label, split in zip(rows.labels, splits, strict=True)]
+    labels = read_labels(where, used, data.unlabelled, place)
+    located = locate(table, rows.paths)
+    repeated = _repetitions(rows, splits)
+    kept = np.array([split is not None for split in splits]) & ~labels.left_out
+    kept[list(repeated)] = False
+    parts = {name: np.flatnonzero((np.array(splits) == name) & kept).astype(np.int64) for name in SPLIT_NAMES}
 
     def read(image: int) -> Pixels:
-        return decode_image(read_file(table.parent / rows[image].path))
+        return decode_image(read_file(located.files[image]))
 
     return Source(
-        classes=classes,
-        labels=np.array([number[row.label] for row in rows], dtype=np.int64),
-        parts={name: ids for name, ids in kept.items() if name == "train" or len(ids)},
-        name=lambda image: rows[image].path,
+        classes=labels.classes,
+        labels=labels.labels,
+        parts={name: ids for name, ids in parts.items() if name == "train" or len(ids)},
+        name=lambda image: rows.paths[image],
         open=lambda _: read,
-        files=lambda ids: [table.parent / rows[image].path for image in ids.tolist()],
+        files=lambda ids: [located.files[image] for image in ids.tolist()],
         faults=tuple(
-            Skipped(f"{table.name}:{rows[image].line}", f"repeats {rows[image].path} of line {line}")
+            Skipped(place(image), f"repeats {rows.paths[image]} of line {line}")
             for image, line in sorted(repeated.items())
         ),
+        notes=(*([stated.note] if stated is not None else []), *located.notes, *labels.notes),
+        warnings=labels.warnings,
     )
 
 
-def _read_rows(path: str, table: Path, image: str, label: str) -> tuple[list[_Row], list[tuple[int, str]]]:
-    rows: list[_Row] = []
-    problems: list[tuple[int, str]] = []
+def _read_rows(where: str, table: Path, data: Data) -> _Rows:
+    rows = _Rows()
     try:
         with table.open(encoding="utf-8-sig", newline="") as stream:
-            header = stream.readline()
-            stream.seek(0)
-            reader = csv.DictReader(stream, delimiter=_delimiter(header), strict=True)
-            columns = [name.strip() for name in reader.fieldnames or []]
-            reader.fieldnames = columns
-            _require_columns(path, columns, image, label)
+            first = list(islice(stream, FIRST_LINES))
+            header = read_header(where, first, data.image_column, data.label_column)
+            columns = {n: name for n, name in enumerate(header.columns) if n not in (header.image, header.label)}
+            rows.others = {name: [] for name in columns.values() if name}
+            reader = csv.reader(
+                chain(first[header.n_lines :], stream), delimiter=header.mark, strict=True, skipinitialspace=True
+            )
+            different: dict[str, set[str]] = {name: set() for name in rows.others}
             for cells in reader:
-                _read_row(cells, reader.line_num, image, label, rows, problems)
+                _read_row(cells, reader.line_num + header.n_lines, header, rows, different, data.split_column)
     except UnicodeDecodeError as error:
-        raise DataError(f'data.path = "{path}": is not UTF-8 text ({error.reason} at byte {error.start})') from error
+        raise DataError(
+            f"{where}: is not UTF-8 text ({error.reason} at byte {error.start}); save it as CSV in UTF-8"
+        ) from error
     except csv.Error as error:
-        raise DataError(f'data.path = "{path}": is not a CSV table ({error})') from error
-    return rows, problems
+        raise DataError(f"{where}: is not a CSV table ({error})") from error
+    return rows
 
 
 def _read_row(
-    cells: dict[str | None, str | list[str] | None],
+    cells: list[str],
     line: int,
-    image: str,
-    label: str,
-    rows: list[_Row],
-    problems: list[tuple[int, str]],
+    header: Header,
+    rows: _Rows,
+    different: dict[str, set[str]],
+    split_column: str | None,
 ) -> None:
-    if None in cells:
-        problems.append((line, "has more values than the header has columns (a path with a comma needs quotes)"))
+    values = [cell.strip() for cell in cells]
+    n_columns = len(header.columns)
+    if not any(values):
         return
-    values = {name: str(value or "").strip() for name, value in cells.items()}
-    empty = [name for name in (image, label, "split") if name in values and not values[name]]
-    if empty:
-        problems.append((line, f"has no {' and no '.join(empty)}"))
+    if any(values[n_columns:]):
+        rows.problems.append((line, "has more values than the header has columns (a path with a comma needs quotes)"))
         return
-    split = canonical_split(values.get("split", "train"))
-    if split is None:
-        hint = closest(values["split"].lower(), SYNONYMS)
-        problems.append((line, f'split "{values["split"]}" is unknown: train, val, test{hint}'))
+    values += [""] * (n_columns - len(values))
+    if not values[header.image]:
+        rows.problems.append((line, f"has no {header.columns[header.image]}"))
         return
-    rows.append(_Row(line, values[image], values[label], split))
+    rows.lines.append(line)
+    rows.paths.append(values[header.image])
+    rows.labels.append(values[header.label])
+    for n, name in enumerate(header.columns):
+        if name in rows.others:
+            rows.others[name].append(values[n])
+            different[name].add(values[n])
+            if len(different[name]) > MOST_VALUES and name != split_column and not names_a_split(name):
+                del rows.others[name]
 
 
-def _delimiter(header: str) -> str:
-    return next((mark for mark in (",", ";", "\t") if mark in header), ",")
-
-
-def _require_columns(path: str, columns: list[str], image: str, label: str) -> None:
-    if not columns:
-        raise DataError(f'data.path = "{path}": is empty; a header line with path,label is needed')
-    twice = sorted({name for name in columns if columns.count(name) > 1})
-    if twice:
-        raise DataError(f'data.path = "{path}": the header names column {", ".join(twice)} more than once')
-    for key, name in (("image_column", image), ("label_column", label)):
-        if name not in columns:
-            raise DataError(
-                f'data.path = "{path}": has no column "{name}" but {", ".join(columns)}{closest(name, columns)}; '
-                f"name the right one in data.{key}"
-            )
-
-
-def _contradictions(rows: list[_Row]) -> list[tuple[int, str]]:
+def _contradictions(rows: _Rows, splits: Sequence[str | None]) -> list[tuple[int, str]]:
     """Return the rows that give a path another label or split than an earlier row."""
-    first: dict[str, _Row] = {}
+    first: dict[str, int] = {}
     problems = []
-    for row in rows:
-        earlier = first.setdefault(row.path, row)
-        if earlier.label != row.label:
+    for row, path in enumerate(rows.paths):
+        if splits[row] is None:
+            continue
+        earlier = first.setdefault(path, row)
+        line = rows.lines[earlier]
+        labels = {tidy_class_name(rows.labels[earlier]), tidy_class_name(rows.labels[row])} - {""}
+        if len(labels) > 1:
             problems.append(
-                (row.line, f'{row.path} is "{row.label}" here and "{earlier.label}" on line {earlier.line}')
+                (rows.lines[row], f'{path} is "{rows.labels[row]}" here and "{rows.labels[earlier]}" on line {line}')
             )
-        elif earlier.split != row.split:
+        elif splits[earlier] != splits[row] and splits[earlier] and splits[row]:
             problems.append(
-                (row.line, f"{row.path} is in {row.split} here and in {earlier.split} on line {earlier.line}")
+                (rows.lines[row], f"{path} is in {splits[row]} here and in {splits[earlier]} on line {line}")
             )
     return problems
 
 
-def _repetitions(rows: list[_Row]) -> dict[int, int]:
+def _repetitions(rows: _Rows, splits: Sequence[str | None]) -> dict[int, int]:
     """Return the line of the first row for each later row of the same path."""
     first: dict[str, int] = {}
     repeated = {}
-    for image, row in enumerate(rows):
-        if row.path in first:
-            repeated[image] = first[row.path]
+    for image, (path, line, split) in enumerate(zip(rows.paths, rows.lines, splits, strict=True)):
+        if split is None:
+            continue
+        if path in first:
+            repeated[image] = first[path]
         else:
-            first[row.path] = row.line
+            first[path] = line
     return repeated

@@ -66,6 +66,7 @@ class Dataset:
         train, val, test: the splits; none is empty.
         skipped: what was left out under ``on_bad_image = "skip"``.
         warnings: what a person should know before trusting a result, e.g. duplicates across splits.
+        notes: how the data were read, where that could have been otherwise, and what isn't used.
         source: where the images come from, as plain data.
         ignored: how many files and folders were passed over, for each reason: hidden ones, broken links, ...
     """
@@ -80,6 +81,7 @@ class Dataset:
     read: Callable[[int], Pixels] = field(repr=False)
     name_of: Callable[[int], str] = field(repr=False)
     ignored: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def splits(self) -> tuple[Split, Split, Split]:
@@ -139,6 +141,7 @@ class Dataset:
             "skipped": [{"item": skipped.item, "reason": skipped.reason} for skipped in self.skipped],
             "ignored": dict(self.ignored),
             "warnings": list(self.warnings),
+            "notes": list(self.notes),
             "fingerprint": self.fingerprint,
         }
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from frostline.data._checking import check_images
 from frostline.data._choosing import choose_splits
+from frostline.data._copies import contradictions, repetitions
 from frostline.data._dataset import Dataset, Skipped, Split
 from frostline.data._litter import describe_ignored
 from frostline.data._source import SPLIT_NAMES, Ids, Source
 from frostline.errors import DataError, FrostlineError, closest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Container, Mapping
 
     from frostline.study import Data
 
@@ -31,7 +31,7 @@ def load_dataset(data: Data, *, remembered: bool = False) -> Dataset:
 
     Only the chosen images are decoded, in threads. Every image that can't be used is reported by name: in one error
     with ``on_bad_image = "stop"``, as ``Dataset.skipped`` with ``"skip"`` (nothing is drawn in its place, so the
-    other images stay the same). Duplicates across splits, and under two labels, are warnings.
+    other images stay the same); so are exact copies under different labels, all of them. Other copies are warnings.
 
     Args:
         data: source, path, sizes and seed; a relative path starts at the working directory.
@@ -63,13 +63,17 @@ def load_dataset(data: Data, *, remembered: bool = False) -> Dataset:
     ids = np.concatenate([chosen[name] for name in SPLIT_NAMES])
     outcomes, read = check_images(source, ids, remembered=remembered)
     digests = {image: each for image, each in zip(ids.tolist(), outcomes, strict=True) if isinstance(each, str)}
-    faults = [*faults, *(each for each in outcomes if isinstance(each, Skipped))]
+    splits = [_split(name, chosen[name], source.labels, digests) for name in SPLIT_NAMES]
+    contradictory = contradictions(splits, source.classes, source.name)
+    if contradictory:
+        splits = [_split(name, chosen[name], source.labels, digests, contradictory) for name in SPLIT_NAMES]
+    bad = [each for each in outcomes if isinstance(each, Skipped)]
+    faults = [*faults, *bad, *contradictory.values()]
     if faults and data.on_bad_image == "stop":
         raise DataError(
             f"{_where(data)}: {_counted(faults)} can't be used{_listed(faults)}\n"
             'Repair or remove what is listed, or set data.on_bad_image = "skip" to leave it out.'
         )
-    splits = [_split(name, chosen[name], source.labels, digests) for name in SPLIT_NAMES]
     _require_images(data, source, splits, faults)
     return Dataset(
         classes=source.classes,
@@ -77,11 +81,12 @@ def load_dataset(data: Data, *, remembered: bool = False) -> Dataset:
         val=splits[1],
         test=splits[2],
         skipped=tuple(faults),
-        warnings=(*_left_out(faults), *_passed_over(source), *_duplicates(splits, source.name)),
+        warnings=(*source.warnings, *_left_out(faults), *_passed_over(source), *repetitions(splits, source.name)),
         source=_description(data),
         read=read,
         name_of=source.name,
         ignored=source.ignored,
+        notes=(*source.notes, *_taken(source)),
     )
 
 
@@ -99,15 +104,15 @@ def _open(data: Data) -> Source:
         case "folder":
             from frostline.data._folder import open_folder
 
-            return open_folder(_path(data))
+            return open_folder(_path(data), data)
         case "csv":
             from frostline.data._csv_table import open_csv
 
-            return open_csv(_path(data), data.image_column, data.label_column)
+            return open_csv(_path(data), data)
         case "parquet":
             from frostline.data._parquet import open_parquet
 
-            return open_parquet(_path(data), data.image_column, data.label_column)
+            return open_parquet(_path(data), data)
         case other:
             allowed = ("digits", "cifar10", "folder", "csv", "parquet")
             raise DataError(f'data.source = "{other}": {", ".join(allowed)} exist{closest(str(other), allowed)}')
@@ -143,8 +148,8 @@ def _trainable(source: Source) -> tuple[Source, list[Skipped]]:
     return dataclasses.replace(source, classes=classes, labels=renumbered[source.labels], parts=parts), faults
 
 
-def _split(name: str, ids: Ids, labels: Ids, digests: dict[int, str]) -> Split:
-    good = np.array([image for image in ids.tolist() if image in digests], dtype=np.int64)
+def _split(name: str, ids: Ids, labels: Ids, digests: Mapping[int, str], without: Container[int] = ()) -> Split:
+    good = np.array([image for image in ids.tolist() if image in digests and image not in without], dtype=np.int64)
     return Split(name, good, labels[good], tuple(digests[image] for image in good.tolist()))
 
 
@@ -161,6 +166,12 @@ def _require_images(data: Data, source: Source, splits: list[Split], faults: lis
         )
 
 
+def _taken(source: Source) -> tuple[str, ...]:
+    """Return a note on the splits that the source has none of."""
+    missing = [name for name in ("val", "test") if name not in source.parts]
+    return (f"{' and '.join(missing)}: taken from train, since the data have none",) if missing else ()
+
+
 def _left_out(faults: list[Skipped]) -> tuple[str, ...]:
     """Return a warning that counts what was skipped and names the first of it."""
     if not faults:
@@ -174,36 +185,6 @@ def _passed_over(source: Source) -> tuple[str, ...]:
     """Return a line that counts what was ignored among the files."""
     line = describe_ignored(source.ignored)
     return (line,) if line else ()
-
-
-def _duplicates(splits: list[Split], name: Callable[[int], str]) -> tuple[str, ...]:
-    """Return warnings about equal images in two splits, and about equal images with two labels."""
-    places: defaultdict[str, list[tuple[str, int, int]]] = defaultdict(list)
-    for split in splits:
-        for digest, image, label in zip(split.digests, split.ids.tolist(), split.labels.tolist(), strict=True):
-            places[digest].append((split.name, image, label))
-    repeated = [group for group in places.values() if len(group) > 1]
-    across = [group for group in repeated if len({split for split, _, _ in group}) > 1]
-    contradictory = [group for group in repeated if len({label for _, _, label in group}) > 1]
-
-    def pairs(groups: list[list[tuple[str, int, int]]]) -> str:
-        shown = [
-            " = ".join(f"{name(image)} ({split})" for split, image, _ in group) for group in groups[:LISTED_IN_A_LINE]
-        ]
-        return "; ".join(shown) + (
-            f"; and {len(groups) - LISTED_IN_A_LINE} more" if len(groups) > LISTED_IN_A_LINE else ""
-        )
-
-    warnings = []
-    if across:
-        warnings.append(f"{_images(len(across))} in more than one split, so scores look too good: {pairs(across)}")
-    if contradictory:
-        warnings.append(f"{_images(len(contradictory))} under more than one label: {pairs(contradictory)}")
-    return tuple(warnings)
-
-
-def _images(count: int) -> str:
-    return "1 image stands" if count == 1 else f"{count} images stand"
 
 
 def _description(data: Data) -> dict[str, Any]:

@@ -2,170 +2,150 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from frostline.data._blobs import Blobs
 from frostline.data._dataset import Skipped
 from frostline.data._decoding import BadImageError, Pixels, decode_image
 from frostline.data._litter import Ignored
-from frostline.data._parquet_columns import class_labels, column_features, find_image_column, find_label_column
-from frostline.data._source import SPLIT_NAMES, SYNONYMS, Ids, Reader, Source, canonical_split
-from frostline.data._special_files import read_file, what_it_is
-from frostline.data._walking import walk_files
-from frostline.errors import DataError, closest
+from frostline.data._parquet_columns import (
+    column_features,
+    find_image_column,
+    find_label_column,
+    require_columns,
+    split_columns,
+)
+from frostline.data._parquet_files import DAMAGED, ParquetFile, first_line, open_files
+from frostline.data._parquet_labels import FileLabels, read_file_labels
+from frostline.data._source import SPLIT_NAMES, Ids, Reader, Source
+from frostline.data._special_files import read_file
+from frostline.data._split_column import Stated, find_stated
+from frostline.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
+
+    from frostline.study import Data
 
 __all__ = ["open_parquet"]
 
-DAMAGED = (pa.ArrowException, OSError, ValueError)  # ValueError: text that isn't UTF-8
 
-
-@dataclass(frozen=True, eq=False)
-class _File:
-    """One Parquet file: where its rows begin in the source, and in which split they are."""
-
-    path: Path
-    name: str
-    split: str
-    file: Any
-    first: int
-
-    @property
-    def n_rows(self) -> int:
-        return int(self.file.metadata.num_rows)
-
-
-def open_parquet(path: str, image_column: str | None = None, label_column: str | None = None) -> Source:
+def open_parquet(path: str, data: Data) -> Source:
     """Return the images of one file, or of a folder of ``train-*.parquet``, ``validation-*`` and ``test-*``.
 
     Only labels are read here; opening a reader reads the encoded bytes of the chosen rows, one row group at a time.
 
     Args:
-        path: a file (all of it train) or a folder, searched below too; a file's split is the beginning of its name,
-            or the name of the folder it is in. Files that name no split at all are all train.
-        image_column: the column of the images; found by its type where left out.
-        label_column: the column of the labels; found by the schema's metadata or its name where left out.
+        path: a file (all of it train, unless a column states a split) or a folder, searched below too; a file's split
+            is the beginning of its name, or the name of the folder it is in. Files that name no split are all train.
+        data: which columns are the image, found by its type where left out, the label, found by the schema's metadata
+            or its name, and the split; and what its values or the files' names mean.
 
     Raises:
-        DataError: no such path, no Parquet file, unknown split names, no column of images or labels, or more than one.
+        DataError: no such path, no Parquet file, no column of images or labels, or more than one; labels that can't be
+            read; or splits that can't be without being told.
     """
+    where = f'data.path = "{path}"'
+    by_column = data.split_column not in (None, "none")
     ignored = Ignored()
-    files = _open_files(path, ignored)
+    files, notes = open_files(path, data.splits, ignored, by_column=by_column)
     schema = files[0].file.schema_arrow
-    for file in files[1:]:
-        if file.file.schema_arrow.names != schema.names:
-            raise DataError(
-                f'data.path = "{path}": the columns of {file.name} ({", ".join(file.file.schema_arrow.names)}) '
-                f"differ from those of {files[0].name} ({', '.join(schema.names)})"
-            )
     features = column_features(schema)
-    image = find_image_column(path, schema, features, image_column)
-    label = find_label_column(path, schema, features, label_column, image)
-    values = [value for file in files for value in _column(file, label)]
-    given = features.get(label, {}).get("names")
-    classes, labels = class_labels(path, label, values, given if isinstance(given, list) else None)
+    image = find_image_column(path, schema, features, data.image_column)
+    label = find_label_column(path, schema, features, data.label_column, image)
+    require_columns(path, files, image, label)
 
-    def file_of(row: int) -> _File:
+    def file_of(row: int) -> ParquetFile:
         return next(file for file in reversed(files) if row >= file.first)
 
     def name(row: int) -> str:
         file = file_of(row)
         return f"{file.name} row {row - file.first}"
 
+    splits, stated = _splits(where, files, (image, label), data, name)
+    values = [file.read_column(label) for file in files]
+    labels = read_file_labels(
+        where,
+        label,
+        [FileLabels(file.name, each, _names(file, label)) for file, each in zip(files, values, strict=True)],
+        data.unlabelled,
+        name,
+        [split is not None for split in splits],
+    )
+    usable = (labels.labels >= 0) & (np.array([split or "" for split in splits]) != "")
     parts: dict[str, Ids] = {"train": np.empty(0, dtype=np.int64)}
     for split in SPLIT_NAMES:
-        rows = [np.arange(file.first, file.first + file.n_rows) for file in files if file.split == split]
-        if rows:
-            ids = np.concatenate(rows).astype(np.int64)
-            parts[split] = ids[labels[ids] >= 0]
-    unlabelled = np.flatnonzero(labels < 0).tolist()
+        rows = np.flatnonzero(np.array([each == split for each in splits])).astype(np.int64)
+        if len(rows):
+            parts[split] = rows[usable[rows]]
+    faulty = [
+        row
+        for row in np.flatnonzero(~usable & ~labels.left_out).tolist()
+        if splits[row] is not None  # what the study leaves out needs no label
+    ]
+
+    def fault(row: int) -> Skipped:
+        if splits[row] == "" and stated is not None:
+            return Skipped(name(row), f"has no {stated.column}")
+        file = file_of(row)
+        value = values[files.index(file)][row - file.first]
+        return Skipped(name(row), f"has no valid label ({label} = {value!r})")
+
     return Source(
-        classes=classes,
-        labels=labels,
+        classes=labels.classes,
+        labels=labels.labels,
         parts=parts,
         name=name,
         open=lambda ids: _reader(files, image, ids),
         files=lambda ids: [file.path for file in files],
-        faults=tuple(Skipped(name(row), f"has no valid label ({label} = {values[row]!r})") for row in unlabelled),
+        faults=tuple(fault(row) for row in faulty),
         ignored=ignored.counts,
+        notes=(*([stated.note] if stated is not None else []), *notes, *labels.notes),
+        warnings=labels.warnings,
     )
 
 
-def _open_files(path: str, ignored: Ignored) -> list[_File]:
-    root = Path(path).expanduser()
-    if not root.exists():
-        raise DataError(f'data.path = "{path}": does not exist (looked for {root.absolute()})')
-    if root.is_file():
-        found = [(root, root.name, "train")]
-    elif not root.is_dir():
-        raise DataError(f'data.path = "{path}": is a {what_it_is(root)}, not a Parquet file or a folder of them')
+def _names(file: ParquetFile, label: str) -> list[str] | None:
+    names = column_features(file.file.schema_arrow).get(label, {}).get("names")
+    return [str(name) for name in names] if isinstance(names, list) and names else None
+
+
+def _splits(
+    where: str, files: Sequence[ParquetFile], used: tuple[str, str], data: Data, name: Any
+) -> tuple[list[str | None], Stated | None]:
+    """Return the split of each row, by the files' names or by a column, and what the column states."""
+    by_file = [file.split for file in files for _ in range(file.n_rows)]
+    named = any(file.split for file in files)
+    if data.split_column == "none" or (named and data.splits is not None):
+        columns: dict[str, list[str]] = {}
     else:
-        paths = sorted(found for found in walk_files(root, ignored) if found.suffix == ".parquet")
-        if not paths:
-            raise DataError(f'data.path = "{path}": holds no .parquet file')
-        found = _with_splits(path, [(file, file.relative_to(root)) for file in paths])
-    # in the order of the splits, so that ids don't depend on how a split's files are called
-    found.sort(key=lambda entry: (SPLIT_NAMES.index(entry[2]), entry[1]))
-    files = []
-    first = 0
-    for file_path, name, split in found:
-        try:
-            opened = pq.ParquetFile(file_path)
-        except DAMAGED as error:
-            raise DataError(f"{file_path}: is not a readable Parquet file ({_first_line(error)})") from error
-        groups = [opened.metadata.row_group(group).num_rows for group in range(opened.num_row_groups)]
-        if min(groups, default=0) < 0 or sum(groups) != opened.metadata.num_rows:
-            raise DataError(f"{file_path}: is not a readable Parquet file (its row counts contradict each other)")
-        files.append(_File(file_path, name, split, opened, first))
-        first += files[-1].n_rows
-    return files
+        columns = split_columns(files, used, data.split_column, data.splits)
+    stated = (
+        find_stated(where, columns, data.split_column, data.splits, name, only_sure=named)
+        if columns or data.split_column
+        else None
+    )
+    if stated is None:
+        if data.splits is not None and data.splits.stated and not named:
+            said = " and ".join(f'"{each}"' for names in data.splits.by_split().values() for each in names)
+            raise DataError(f"{where}: data.splits: no file and no column holds {said}")
+        return [split or "train" for split in by_file], None
+    if named:
+        for row, (mine, theirs) in enumerate(zip(by_file, stated.splits, strict=True)):
+            if theirs != mine and theirs != "":
+                raise DataError(
+                    f"{where}: {name(row)} is of {mine} by its file's name, but column {stated.column} says {theirs}. "
+                    f'To go by the names, write in [data]:\n  split_column = "none"\nor by the column:\n'
+                    f'  split_column = "{stated.column.split(", ")[0]}"'
+                )
+        return list(by_file), None
+    return list(stated.splits), stated
 
 
-def _with_splits(path: str, files: Sequence[tuple[Path, Path]]) -> list[tuple[Path, str, str]]:
-    named = [(file, relative, _split_of(relative)) for file, relative in files]
-    if all(split is None for _, _, split in named):
-        return [(file, relative.as_posix(), "train") for file, relative, _ in named]
-    result = []
-    for file, relative, split in named:
-        if split is None:
-            hint = closest(relative.stem.split("-")[0].lower(), SYNONYMS)
-            raise DataError(
-                f'data.path = "{path}": {relative.as_posix()} is of no known split: a name begins with train, '
-                f"validation or test{hint}"
-            )
-        result.append((file, relative.as_posix(), split))
-    return result
-
-
-def _split_of(relative: Path) -> str | None:
-    """Return the split that a file's name begins with (``train-00000-of-00001``), or that of its nearest folder."""
-    beginning = relative.stem.replace("_", "-").replace(".", "-").split("-")[0]
-    for piece in (relative.stem, beginning, *(parent.name for parent in relative.parents)):
-        split = canonical_split(piece)
-        if split is not None:
-            return split
-    return None
-
-
-def _column(file: _File, name: str) -> list[Any]:
-    try:
-        values: list[Any] = file.file.read(columns=[name]).column(0).to_pylist()
-    except DAMAGED as error:
-        raise DataError(f'{file.path}: column "{name}" is damaged ({_first_line(error)})') from error
-    if len(values) != file.n_rows:
-        raise DataError(f'{file.path}: column "{name}" is damaged ({len(values)} values in {file.n_rows} rows)')
-    return values
-
-
-def _reader(files: list[_File], column: str, ids: Ids) -> Reader:
+def _reader(files: Sequence[ParquetFile], column: str, ids: Ids) -> Reader:
     """Return the reader of the chosen rows, whose encoded bytes are read now: each row group once, in order."""
     blobs = Blobs()
     places: dict[int, int] = {}
@@ -174,14 +154,15 @@ def _reader(files: list[_File], column: str, ids: Ids) -> Reader:
         start = 0
         for group in range(file.file.num_row_groups):
             stop = start + file.file.metadata.row_group(group).num_rows
-            wanted = rows[(rows >= start) & (rows < stop)]
-            if len(wanted):
+            wanted = rows[(rows >= start) & (rows < stop)].tolist()
+            if wanted:
                 try:
-                    table = file.file.read_row_group(group, columns=[column])
-                    cells = table.column(0).take(pa.array(wanted - start)).to_pylist()
-                except DAMAGED as error:
-                    raise DataError(f"{file.path}: row group {group} is damaged ({_first_line(error)})") from error
-                for row, cell in zip(wanted.tolist(), cells, strict=True):
+                    cells = file.file.read_row_group(group, columns=[column]).column(column)
+                    # one by one: Arrow can't take rows of every type of binary
+                    read_cells = [cells[row - start].as_py() for row in wanted]
+                except (*DAMAGED, LookupError) as error:
+                    raise DataError(f"{file.path}: row group {group} is damaged ({first_line(error)})") from error
+                for row, cell in zip(wanted, read_cells, strict=True):
                     places[file.first + row] = blobs.append(_encoded(cell, file.path.parent))
             start = stop
 
@@ -206,7 +187,3 @@ def _encoded(cell: dict[str, Any] | bytes | None, folder: Path) -> bytes | Excep
     else:
         encoded = cell
     return encoded if encoded is not None else BadImageError("holds no image (null)")
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

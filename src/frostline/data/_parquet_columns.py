@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
 
-from frostline.data._source import Ids, sorted_classes
+from frostline.data._split_column import MOST_VALUES, names_a_split
+from frostline.data._split_names import canonical_split
 from frostline.errors import DataError, closest
 
-__all__ = ["class_labels", "column_features", "find_image_column", "find_label_column"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
+    from frostline.data._parquet_files import ParquetFile
+    from frostline.study import Splits
+
+__all__ = ["column_features", "find_image_column", "find_label_column", "require_columns", "split_columns"]
+
+PROBED = 1000
 LABEL_NAMES = ("label", "labels", "class", "category", "target")
 
 
@@ -31,7 +38,10 @@ def _holds_images(kind: Any) -> bool:
         index = kind.get_field_index("bytes")
         # bytes that are null throughout are fine: the images lie beside the table
         return index >= 0 and (pa.types.is_null(kind.field(index).type) or _holds_images(kind.field(index).type))
-    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind))
+    if pa.types.is_dictionary(kind):
+        return _holds_images(kind.value_type)
+    is_binary = pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind)
+    return bool(is_binary or pa.types.is_fixed_size_binary(kind))
 
 
 def find_image_column(path: str, schema: Any, features: dict[str, dict[str, Any]], given: str | None) -> str:
@@ -64,11 +74,19 @@ def find_label_column(
         columns = f"the columns are {', '.join(schema.names)}"
         label = _only(declared or called, f'data.path = "{path}"', "label", columns)
     kind = schema.field(label).type
-    if not (pa.types.is_integer(kind) or pa.types.is_boolean(kind) or _is_text(kind)):
+    if not _holds_labels(kind):
         raise DataError(
             f'data.path = "{path}": the labels in column "{label}" are {kind}: whole numbers or text are needed'
         )
     return label
+
+
+def _holds_labels(kind: Any) -> bool:
+    """Tell whether a column's type can hold labels; whether floats are whole numbers, its values tell."""
+    if pa.types.is_dictionary(kind):
+        return _holds_labels(kind.value_type)
+    is_number = pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_floating(kind)
+    return bool(is_number or pa.types.is_null(kind) or _is_text(kind))
 
 
 def _is_text(kind: Any) -> bool:
@@ -91,23 +109,72 @@ def _require_column(path: str, schema: Any, key: str, given: str) -> None:
         raise DataError(f'data.{key} = "{given}": "{path}" has no such column, but {", ".join(schema.names)}{hint}')
 
 
-def class_labels(path: str, column: str, values: list[Any], names: list[str] | None) -> tuple[tuple[str, ...], Ids]:
-    """Return the class names and the label of each row, int64 [N], -1 for a missing one.
+def require_columns(path: str, files: Sequence[ParquetFile], image: str, label: str) -> None:
+    """Raise DataError where a file has no such columns, or of other types; their order is of no matter."""
+    first = files[0]
+    for file in files[1:]:
+        schema = file.file.schema_arrow
+        if image not in schema.names or label not in schema.names:
+            raise DataError(
+                f'data.path = "{path}": the columns of {file.name} ({", ".join(schema.names)}) differ from those of '
+                f"{first.name} ({', '.join(first.file.schema_arrow.names)}): {image} and {label} are needed"
+            )
+        kinds = ((image, "images", _holds_images), (label, "labels", _holds_labels))
+        for column, what, holds in kinds:
+            if not holds(schema.field(column).type):
+                raise DataError(
+                    f'data.path = "{path}": column {column} of {file.name} is {schema.field(column).type}, '
+                    f"which can't be {what}; in {first.name} it is {first.file.schema_arrow.field(column).type}"
+                )
+
+
+def split_columns(
+    files: Sequence[ParquetFile], used: Sequence[str], given: str | None, splits: Splits | None
+) -> dict[str, list[str]]:
+    """Return the values, as text, of the columns that may state a split: by what they are called or begin with.
 
     Raises:
-        DataError: a label beyond the names that the file gives.
+        DataError: only some of the files have such a column.
     """
-    if names and all(value is None or isinstance(value, int) for value in values):
-        beyond = sorted({int(value) for value in values if value is not None and not -1 <= value < len(names)})
-        if beyond:
+    found = {}
+    schema = files[0].file.schema_arrow
+    for field in schema:
+        column = field.name
+        if column in used or not _holds_labels(field.type):
+            continue
+        if column != given and not names_a_split(column) and splits is None and not _begins_with_splits(files, column):
+            continue
+        lacking = [file.name for file in files if column not in file.file.schema_arrow.names]
+        if lacking and (column == given or given is None):
             raise DataError(
-                f'data.path = "{path}": column "{column}" holds {", ".join(map(str, beyond[:5]))}, '
-                f"but the file names {len(names)} classes, 0 to {len(names) - 1}"
+                f"{lacking[0]} has no column {column}, which may state the split in {files[0].name}; "
+                'if it doesn\'t, write in [data]:\n  split_column = "none"'
             )
-        labels = np.array([-1 if value is None else value for value in values], dtype=np.int64)
-        return tuple(str(name) for name in names), labels
-    # without names, -1 is the usual way to say "not labelled"
-    texts = [None if value is None or value == -1 or value == "" else str(value) for value in values]
-    classes = sorted_classes({text for text in texts if text is not None})
-    number = {name: label for label, name in enumerate(classes)}
-    return classes, np.array([-1 if text is None else number[text] for text in texts], dtype=np.int64)
+        found[column] = [_as_text(value) for file in files for value in file.read_column(column)]
+        if (
+            splits is not None
+            and len(set(found[column])) > MOST_VALUES
+            and column != given
+            and not names_a_split(column)
+        ):
+            del found[column]
+    return found
+
+
+def _begins_with_splits(files: Sequence[ParquetFile], column: str) -> bool:
+    """Tell whether the first values of a column of text are splits; captions aren't all read to find out."""
+    if not _is_text(files[0].file.schema_arrow.field(column).type) or not files[0].file.num_row_groups:
+        return False
+    try:
+        values = files[0].file.read_row_group(0, columns=[column]).column(column).slice(0, PROBED).to_pylist()
+    except (pa.ArrowException, OSError, ValueError, KeyError):
+        return False
+    return any(value is not None and canonical_split(value) for value in values)
+
+
+def _as_text(value: object) -> str:
+    if value is None or value != value:
+        return ""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return str(value)

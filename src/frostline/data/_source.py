@@ -16,22 +16,12 @@ if TYPE_CHECKING:
 
     from frostline.data._dataset import Skipped
 
-__all__ = ["SPLIT_NAMES", "Ids", "Reader", "Source", "canonical_split", "sorted_classes"]
+__all__ = ["SPLIT_NAMES", "Ids", "Reader", "Source"]
 
 Ids: TypeAlias = NDArray[np.int64]
 Reader: TypeAlias = Callable[[int], Pixels]
 
 SPLIT_NAMES = ("train", "val", "test")
-SYNONYMS = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "dev": "val",
-    "test": "test",
-    "testing": "test",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +37,8 @@ class Source:
         files: returns the files that hold the chosen ids; none where there is nothing to decode.
         faults: what can't be used and was noticed before decoding anything.
         ignored: how many files and folders were passed over, for each reason.
+        notes: how the data were read, where that could have been otherwise, and what isn't used.
+        warnings: what a person should know before trusting a result.
     """
 
     classes: tuple[str, ...]
@@ -57,15 +49,5 @@ class Source:
     files: Callable[[Ids], Sequence[Path]] = field(default=lambda ids: ())
     faults: tuple[Skipped, ...] = field(default=())
     ignored: dict[str, int] = field(default_factory=dict)
-
-
-def canonical_split(name: str) -> str | None:
-    """Return ``train``, ``val`` or ``test`` for a split's name as people write it, or None for any other."""
-    return SYNONYMS.get(name.strip().lower())
-
-
-def sorted_classes(names: set[str]) -> tuple[str, ...]:
-    """Return class names in order: as numbers when all are whole numbers, else as text."""
-    if all(name.removeprefix("-").isdecimal() for name in names):
-        return tuple(sorted(names, key=lambda name: (int(name), name)))
-    return tuple(sorted(names))
+    notes: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = field(default=())

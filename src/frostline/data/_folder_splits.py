@@ -1,0 +1,170 @@
+"""What the folders of a data set are: classes, or splits with classes in them, or classes with splits in them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from frostline.data._folder_layout import NONE, PLACEHOLDER, ClassFolder, Finder, FolderLayout, few, splits_of
+from frostline.data._split_names import SYNONYMS, canonical_split, mentions_split, splits_line, stated_splits, to_toml
+from frostline.errors import DataError, closest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from frostline.study import Splits
+
+__all__ = ["find_layout"]
+
+
+def find_layout(
+    path: str, root: Path, entries: Callable[[Path], list[Path]], splits: Splits | None = None
+) -> FolderLayout:
+    """Return the class folders of ``path/CLASS``, ``path/SPLIT/CLASS`` or ``path/CLASS/SPLIT``.
+
+    Args:
+        path: as the study has it, for messages.
+        root: the folder.
+        entries: lists what a folder holds, sorted, without what is always ignored.
+        splits: what the study says.
+
+    Raises:
+        DataError: folders that may be splits or not, the same split twice, no train among the splits, or a folder
+            that the study names and that isn't there.
+    """
+    finder = Finder(f'data.path = "{path}"', root, entries)
+    if splits is None:
+        _as_found(finder, path)
+    elif splits.stated:
+        _as_said(finder, splits)
+    else:
+        finder.add_classes(root, "train", told=True)
+    return finder.layout
+
+
+def _as_said(finder: Finder, splits: Splits) -> None:
+    root, tops = finder.root, finder.folders(finder.root)
+    split_of = {name: split for split, names in splits.by_split().items() for name in names}
+    absent = [name for name in split_of if not (root / name).is_dir()]
+    finder.layout.stray += [each for each in finder.entries(root) if each not in tops]
+    if len(absent) == len(split_of) and all(any((top / name).is_dir() for top in tops) for name in split_of):
+        for name, split in split_of.items():
+            finder.layout.classes += [ClassFolder(split, top.name, top / name) for top in tops if (top / name).is_dir()]
+        unused = sorted({each.name for top in tops for each in finder.folders(top)} - set(split_of))
+    elif absent:
+        there = [each.name for each in tops]
+        raise DataError(
+            f"{finder.where}: data.splits.{split_of[absent[0]]}: there is no folder "
+            f"{json.dumps(absent[0], ensure_ascii=False)}, but {few(there)}{closest(absent[0], there)}"
+        )
+    else:
+        for name, split in split_of.items():
+            finder.add_classes(root / name, split, told=True)
+        used = {name.split("/")[0] for name in split_of}
+        unused = [top.name for top in tops if top.name not in used]
+    if unused:
+        finder.layout.notes.append(f"not used: {'folder' if len(unused) == 1 else 'folders'} {few(unused)}")
+
+
+def _as_found(finder: Finder, path: str) -> None:
+    tops = finder.folders(finder.root)
+    stated = stated_splits([top.name for top in tops]) if tops else None
+    if stated is not None:
+        _splits_above(finder, tops, stated)
+        return
+    suspects = [top for top in tops if canonical_split(top.name)]
+    # a folder whose name only mentions a split is one when classes are in it: bullet_train has images
+    suspects += [top for top in tops if top not in suspects and mentions_split(top.name) and finder.folders(top)]
+    if suspects:
+        raise _mixed(finder, tops, suspects)
+    if len(tops) == 1 and finder.folders(tops[0]):
+        inside = [each.name for each in finder.folders(tops[0])]
+        raise DataError(
+            f"{finder.where}: holds one folder only, {tops[0].name}, with {few(inside)} in it; to look there, set "
+            f'data.path = "{path.rstrip("/")}/{tops[0].name}"'
+        )
+    if not _splits_below(finder, tops):
+        finder.add_classes(finder.root, "train", told=False)
+
+
+def _splits_above(finder: Finder, tops: list[Path], stated: dict[str, str]) -> None:
+    folders: dict[str, Path] = {}
+    for top in tops:
+        split = stated[top.name]
+        if split in folders:
+            raise finder.refuse(
+                f'"{folders[split].name}" and "{top.name}" are both {split}',
+                ("To use both", splits_of(stated)),
+                ("If they are classes", NONE),
+            )
+        folders[split] = _within(finder, top)
+    if "train" not in folders:
+        names = [top.name for top in tops]
+        raise finder.refuse(
+            f"has {' and '.join(folders)} folders ({few(names)}) but none for train",
+            ("To train on one of them, such as the first", f"splits = {to_toml({'train': names[:1]})}"),
+            ("If they are classes", NONE),
+        )
+    finder.layout.stray += [entry for entry in finder.entries(finder.root) if entry not in tops]
+    for split, folder in folders.items():
+        finder.add_classes(folder, split, told=False)
+    if any(finder.name(folder) != split for split, folder in folders.items()):
+        said = {split: [finder.name(folder)] for split, folder in folders.items()}
+        finder.layout.notes.append(f"splits: as the folders state, {to_toml(said)}")
+
+
+def _within(finder: Finder, top: Path) -> Path:
+    """Return the folder that has the classes: some archives hold seg_train/seg_train."""
+    entries = finder.entries(top)
+    if len(entries) == 1 and entries[0].is_dir() and entries[0].name == top.name:
+        return entries[0]
+    return top
+
+
+def _splits_below(finder: Finder, tops: list[Path]) -> bool:
+    """Take class folders with a folder for each split in them, if that is what they are; tell whether they were."""
+    inside = {top: finder.entries(top) for top in tops}
+    names = {entry.name for entries in inside.values() for entry in entries if entry.is_dir()}
+    splits = {name: canonical_split(name) for name in names}
+    if not any(splits.values()):
+        return False
+    bare = all(entry.is_dir() and not finder.folders(entry) for entries in inside.values() for entry in entries)
+    if not bare or not all(splits.values()) or "train" not in splits.values():
+        found = sorted(name for name, split in splits.items() if split)
+        raise finder.refuse(
+            f"folders named like splits ({few(found)}) stand below {few([top.name for top in tops])}, but not "
+            "throughout",
+            (f"If {tops[0].name} is a class, and all below it belongs to it whatever its name", NONE),
+            ("If they are splits of the class that they are in", splits_line(found, PLACEHOLDER)),
+        )
+    for split in ("train", "val", "test"):
+        for top in tops:
+            for entry in inside[top]:
+                if splits[entry.name] == split:
+                    finder.layout.classes.append(ClassFolder(split, top.name, entry))
+    finder.layout.stray += [entry for entry in finder.entries(finder.root) if entry not in tops]
+    finder.layout.notes.append(f"splits: as the folders within each class state ({few(sorted(names))})")
+    return True
+
+
+def _mixed(finder: Finder, tops: list[Path], suspects: list[Path]) -> DataError:
+    names = [top.name for top in suspects]
+    others = [top.name for top in tops if top not in suspects]
+    hint = next((found for name in others if (found := closest(name.lower(), SYNONYMS))), "")
+    if not others:
+        return finder.refuse(
+            f"the folders {few(names)} may be splits",
+            ("If they are", splits_line(names, PLACEHOLDER)),
+            ("If they are classes", NONE),
+        )
+    return finder.refuse(
+        f"{_quoted(names)} {'is' if len(names) == 1 else 'are'} named like a split, but split folder {_quoted(others)} "
+        f"is unknown: train, val, test{hint}",
+        ("To use some folders as splits and leave out the others", splits_line(names, PLACEHOLDER)),
+        ("If all of them are classes", NONE),
+    )
+
+
+def _quoted(names: Sequence[str]) -> str:
+    return few([f'"{name}"' for name in names])
