@@ -14,6 +14,7 @@ from frostline.cli._listener import describe_event
 from frostline.cli._time_left import TimeLeft
 from frostline.errors import FrostlineError
 from frostline.execution.events import (
+    DataRead,
     EpochFinished,
     Event,
     PassFinished,
@@ -70,7 +71,11 @@ class DisplayListener:
         remark = describe_event(event)
         if remark is not None:
             self._progress.console.print(Text(remark))
-        if isinstance(event, RunStarted):
+        if isinstance(event, DataRead):
+            from frostline.report import data_table, draw
+
+            draw(data_table(event.summary), self._progress.console)
+        elif isinstance(event, RunStarted):
             self._begin(event)
         elif isinstance(event, PassProgress):
             done = event.n_done / max(event.n_images, 1)

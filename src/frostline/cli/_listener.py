@@ -6,6 +6,7 @@ import sys
 from typing import IO, TYPE_CHECKING, Protocol
 
 from frostline.execution.events import (
+    DataRead,
     EpochFinished,
     Event,
     Notice,
@@ -84,6 +85,10 @@ class LineListener:
             for arm in event.arms:
                 line = f"{arm.name}: epoch {arm.epoch}/{arm.epochs}, {_describe_scores(event)}"
                 print(line, file=self._results, flush=True)
+        elif isinstance(event, DataRead):
+            from frostline.report import data_table, draw, make_console
+
+            draw(data_table(event.summary), make_console(self._remarks))
         else:
             if isinstance(event, RunStarted):
                 self.run = event.run

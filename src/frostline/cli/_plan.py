@@ -15,6 +15,7 @@ from frostline.cli._options import (
 )
 
 if TYPE_CHECKING:
+    from frostline.data import DataSummary
     from frostline.execution.events import Event
 
 __all__ = ["plan"]
@@ -30,27 +31,38 @@ def plan(
 ) -> None:
     """Show what a study's arms share, why, and the predicted cost.
 
-    Each arm's time alone and time added, bytes on disk, and the totals. Nothing is trained. Times are predictions for
-    this machine with nothing stored yet.
+    First the images by split and class; then each arm's time alone and time added, bytes on disk, and the totals.
+    Nothing is trained. Times are predictions for this machine with nothing stored yet.
     """
     import frostline
 
     asked = frostline.load_study(study, overrides or ())
-    planned = frostline.plan_study(asked, cache=cache.value, disk=disk, memory=memory, listener=_remark).to_json()
+    listener = _Listener()
+    planned = frostline.plan_study(asked, cache=cache.value, disk=disk, memory=memory, listener=listener).to_json()
     if as_json:
-        print_json(planned)
+        print_json(planned if listener.data is None else {**planned, "data": listener.data.to_json()})
         return
     from frostline import report
 
     console = report.make_console()
-    for table in report.plan_tables(planned):
+    tables = report.plan_tables(planned)
+    for table in tables if listener.data is None else (report.data_table(listener.data), *tables):
         report.draw(table, console)
 
 
-def _remark(event: "Event") -> None:
-    """Say on standard error what planning has to say, such as that it measures this machine."""
-    from frostline.cli._listener import describe_event
+class _Listener:
+    """Keeps what is used of the data, and says on standard error the rest, such as that this machine is measured."""
 
-    text = describe_event(event)
-    if text is not None:
-        print(text, file=sys.stderr, flush=True)
+    def __init__(self) -> None:
+        self.data: DataSummary | None = None
+
+    def __call__(self, event: "Event") -> None:
+        from frostline.cli._listener import describe_event
+        from frostline.execution.events import DataRead
+
+        if isinstance(event, DataRead):
+            self.data = event.summary
+            return
+        text = describe_event(event)
+        if text is not None:
+            print(text, file=sys.stderr, flush=True)

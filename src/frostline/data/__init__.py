@@ -8,10 +8,12 @@ from frostline.data._detached import detach
 from frostline.data._iterating import iterate_images
 from frostline.data._loading import load_dataset
 from frostline.data._preprocessing import Preprocessing, load_images, normalise, preprocess_image
+from frostline.data._summary import DataSummary, summarise_data
 from frostline.data._views import View, augment_image
 
 __all__ = [
     "BadImageError",
+    "DataSummary",
     "Dataset",
     "Preprocessing",
     "Skipped",
@@ -25,4 +27,5 @@ __all__ = [
     "load_images",
     "normalise",
     "preprocess_image",
+    "summarise_data",
 ]

@@ -137,6 +137,9 @@ class Dataset:
             "n_train": len(self.train),
             "n_val": len(self.val),
             "n_test": len(self.test),
+            "n_by_class": {
+                split.name: np.bincount(split.labels, minlength=len(self.classes)).tolist() for split in self.splits
+            },
             "n_skipped": len(self.skipped),
             "skipped": [{"item": skipped.item, "reason": skipped.reason} for skipped in self.skipped],
             "ignored": dict(self.ignored),

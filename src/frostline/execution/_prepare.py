@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
-from frostline.data import load_dataset, load_images
+from frostline.data import load_dataset, load_images, summarise_data
 from frostline.errors import FrostlineError
 from frostline.execution._calibration import Asked, Situation, known_rates, measure_rates
 from frostline.execution._checks import check_classes, check_networks, raise_problems
-from frostline.execution.events import Notice
+from frostline.execution.events import DataRead, Notice
 from frostline.models.facts import backbone_facts
 from frostline.plan import NO_BUDGETS, CachePolicy, CostModel, build_plan, choose_threads, nothing_stored, read_budgets
 
@@ -89,7 +89,7 @@ def prepare(
 
     Args:
         study: what is asked.
-        listener: told when the machine is measured.
+        listener: told what of the images is used, and when the machine is measured.
         networks: where a run has its networks; what is measured is then measured on them.
         engines: where compiled prefixes are kept for the run's passes.
         engine: what runs the frozen stages.
@@ -103,6 +103,8 @@ def prepare(
     # A run names what it stores by what is in the images; a plan only counts them.
     dataset = load_dataset(study.data, remembered=networks is None)
     raise_problems(check_classes(arms, dataset.classes))
+    if listener is not None:
+        listener(DataRead(summarise_data(dataset)))
 
     def facts_of(recipe: Recipe) -> BackboneFacts:
         return backbone_facts(recipe.backbone, recipe.image_size, recipe.weights)
@@ -167,7 +169,8 @@ def plan_study(
         disk: the most that the study's stored activations may take together, in bytes or as text such as ``10GB``;
             what doesn't fit is recomputed.
         memory: the most that the run may take of memory, likewise; heads are trained in smaller groups to keep it.
-        listener: told when the machine is measured, and what there is to know about the images.
+        listener: told what of the images is used and what there is to know about them, and when the machine is
+            measured.
 
     Raises:
         BudgetError: a budget is no size, or can't be kept.

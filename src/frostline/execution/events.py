@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from frostline.data import DataSummary
 
 __all__ = [
     "ArmProgress",
+    "DataRead",
     "EpochFinished",
     "Event",
     "Listener",
@@ -20,6 +24,13 @@ __all__ = [
     "StepProgress",
     "TrajectoryEnded",
 ]
+
+
+@dataclass(frozen=True)
+class DataRead:
+    """The study's images were read and checked: what of them is used."""
+
+    summary: DataSummary
 
 
 @dataclass(frozen=True)
@@ -121,7 +132,8 @@ class RunFinished:
 
 
 Event: TypeAlias = (
-    RunStarted
+    DataRead
+    | RunStarted
     | Notice
     | PassStarted
     | PassProgress
