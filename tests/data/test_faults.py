@@ -53,8 +53,14 @@ FOLDERS: dict[str, tuple[dict[str, Any], str]] = {
         'one class only, "cat": at least two are needed\n  class "dog": has no images',
     ),
     "no images at all": ({"cat": None, "dog": None}, "no class with an image in train: at least two are needed"),
-    "unknown split folder": (SPLIT | {"tset/cat/0.png": 0}, 'split folder "tset" is unknown: .*did you mean "test"'),
-    "class folder beside train": (SPLIT | {"cat/0.png": 0}, 'split folder "cat" is unknown: train, val, test'),
+    "unknown split folder": (
+        SPLIT | {"tset/cat/0.png": 0},
+        '"test", "train", "val" are named like a split, and "tset" is not; did you mean "test"',
+    ),
+    "class folder beside train": (
+        SPLIT | {"cat/0.png": 0},
+        '"test", "train", "val" are named like a split, and "cat" is not',
+    ),
     "two validation folders": (SPLIT | {"valid/cat/0.png": 0}, '"val" and "valid" are both val'),
     "train is empty": (
         {name: number for name, number in SPLIT.items() if not name.startswith("train")} | {"train/cat": None},

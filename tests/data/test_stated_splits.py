@@ -135,19 +135,25 @@ ASKED: dict[str, tuple[dict[str, int], str, int, set[str]]] = {
     ),
     "one folder beside the splits": (
         folders("seg_train", "seg_test", "seg_pred"),
-        r'"seg_test", "seg_train" are named like a split, but split folder "seg_pred" is unknown',
+        '"seg_test", "seg_train" are named like a split, and "seg_pred" is not',
         0,
         {"seg_train/cat", "seg_train/dog"},
     ),
+    "one beside them, once more within": (
+        folders("seg_train/seg_train", "seg_test/seg_test", "seg_pred"),
+        '"seg_test", "seg_train" are named like a split, and "seg_pred" is not',
+        0,
+        {"seg_train/seg_train/cat", "seg_train/seg_train/dog"},
+    ),
     "classes that are called like splits": (
         folders("", classes=("bus", "car", "train")),
-        '"train" is named like a split, but split folder "bus", "car" is unknown',
+        '"train" is named like a split, and "bus", "car" are not',
         1,
         {"bus", "car", "train"},
     ),
     "test beside classes": (
         folders("", classes=("cat", "dog", "test")),
-        '"test" is named like a split, but split folder "cat", "dog" is unknown',
+        '"test" is named like a split, and "cat", "dog" are not',
         1,
         {"cat", "dog", "test"},
     ),

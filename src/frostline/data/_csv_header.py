@@ -16,7 +16,7 @@ __all__ = ["Header", "read_header"]
 
 IMAGE_NAMES = (
     *("path", "file_name", "filename", "file", "filepath", "file_path", "image", "image_path", "imagepath"),
-    *("image_name", "image_file", "img", "img_path", "img_name"),
+    *("image_name", "image_file", "fname", "img", "img_path", "img_name"),
 )
 LABEL_NAMES = ("label", "labels", "class", "class_name", "classname", "category", "target")
 MARKS = (",", ";", "\t", "|")

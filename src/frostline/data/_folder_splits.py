@@ -60,7 +60,7 @@ def _as_said(finder: Finder, splits: Splits) -> None:
         )
     else:
         for name, split in split_of.items():
-            finder.add_classes(root / name, split, told=True)
+            finder.add_classes(_within(finder, root / name), split, told=True)
         used = {name.split("/")[0] for name in split_of}
         unused = [top.name for top in tops if top.name not in used]
     if unused:
@@ -159,8 +159,8 @@ def _mixed(finder: Finder, tops: list[Path], suspects: list[Path]) -> DataError:
             ("If they are classes", NONE),
         )
     return finder.refuse(
-        f"{_quoted(names)} {'is' if len(names) == 1 else 'are'} named like a split, but split folder {_quoted(others)} "
-        f"is unknown: train, val, test{hint}",
+        f"{_quoted(names)} {'is' if len(names) == 1 else 'are'} named like a split, and {_quoted(others)} "
+        f"{'is' if len(others) == 1 else 'are'} not{hint}",
         ("To use some folders as splits and leave out the others", splits_line(names, PLACEHOLDER)),
         ("If all of them are classes", NONE),
     )
