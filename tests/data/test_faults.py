@@ -356,7 +356,10 @@ TABLES: dict[str, tuple[str | bytes, str]] = {
         "path,label\n" + ",cat\n" * 15,
         r"(all.csv:\d+: has no path\n.*){9}and 5 more",
     ),
-    "no train": (f"path,label,split\n{SPLIT_ROWS}".replace("train", "test"), "no class with an image in train"),
+    "no train": (
+        f"path,label,split\n{SPLIT_ROWS}".replace("train", "test"),
+        "column split says test of every row, and",
+    ),
     "one class only": (f"path,label\n{ROWS.replace(',dog', ',cat')}", 'one class only, "cat"'),
     "Latin-1": (b"path,label\n" + "käse.png,cat\n".encode("latin-1"), r"is not UTF-8 text \(.* at byte 12\)"),
     "an image": (png_of(0), "is not UTF-8 text"),

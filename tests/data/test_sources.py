@@ -205,12 +205,13 @@ class TestCsv:
         (tmp_path / "all.csv").write_text(table({f"{root}/{name}": 0 for name in files}))
         assert len(labelled(load_dataset(ask("csv", tmp_path / "all.csv")))) == 10
 
-    def test_an_image_listed_twice_counts_once(self, make_files: Make, ask: Ask) -> None:
+    @pytest.mark.parametrize("again", ["cat/0.png", "./cat/0.png", "cat//0.png", "cat\\0.png"])
+    def test_an_image_listed_twice_counts_once(self, make_files: Make, ask: Ask, again: str) -> None:
         files = class_folders()
-        root = make_files(files | {"all.csv": table(files) + "cat/0.png,cat\n"})
+        root = make_files(files | {"all.csv": table(files) + f"{again},cat\n"})
         dataset = load_dataset(ask("csv", root / "all.csv", on_bad_image="skip"))
         assert len(labelled(dataset)) == 10
-        assert [(s.item, s.reason) for s in dataset.skipped] == [("all.csv:12", "repeats cat/0.png of line 2")]
+        assert [(s.item, s.reason) for s in dataset.skipped] == [("all.csv:12", f"repeats {again} of line 2")]
 
 
 class TestParquet:

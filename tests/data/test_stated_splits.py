@@ -175,6 +175,12 @@ ASKED: dict[str, tuple[dict[str, int], str, int, set[str]]] = {
         0,
         {"clinic_a/cat", "clinic_a/dog", "clinic_b/cat", "clinic_b/dog"},
     ),
+    "splits without class folders, which are classes": (
+        folders("", classes=("train", "test")),
+        "train holds no folders, so the classes aren't known: put the images of each in a folder of its own",
+        0,
+        {"train", "test"},
+    ),
     "nearly the same folders": (
         folders("a", "b") | {f"c/cat/{i}.png": 50 + i for i in range(EACH)},
         r"hold the same folders \(cat, dog\)",
@@ -295,6 +301,7 @@ DOUBTFUL: dict[str, tuple[dict[str, list[str]], str, int, dict[str, int]]] = {
         0,
         {"train": 4, "val": 2, "test": 1},
     ),
+    "no train": ({"split": ["test"] * 8}, "column split says test of every row, and train of none", 3, {}),
     "columns that contradict each other": (
         {"a": ["train"] * 6 + ["test"] * 2, "b": ["test"] * 2 + ["train"] * 6},
         'the columns a and b state different splits; .*\n  split_column = "a"\n  split_column = "b"',
@@ -356,7 +363,7 @@ def test_columns_that_may_state_a_split_are_asked_about(case: str, make_table: C
         load_dataset(ask(source, path))
     answers = lines(str(raised.value))
     # a column and what it means are two lines
-    answer = "\n".join(answers[0:2]) if chosen == 0 else answers[chosen]
+    answer = "\n".join(answers[0:2]) if chosen == 0 else answers[min(chosen, len(answers) - 1)]
     dataset = load_dataset(ask(source, path, **read_line(answer)))
     assert counts(dataset, expected) == expected
     if not expected:
@@ -367,6 +374,7 @@ PLAIN: dict[str, dict[str, list[str]]] = {
     "a constant set": {"set": ["a"] * 8},
     "a column of vehicles": {"kind": ["train", "bus", "car", "train"] * 2},
     "numbers": {"age": list("12345678")},
+    "a data set's source": {"dataset": ["ham", "bcn"] * 4},
     "text": {"caption": ["a test", "on the train", "x", "y"] * 2},
 }
 
@@ -497,6 +505,11 @@ def test_images_beside_the_same_folders_are_of_the_class(make_files: Make, ask: 
         f"{k}/x.png": 50 + n for n, k in enumerate(("cat", "dog"))
     }
     assert load_dataset(ask("folder", make_files(files))).classes == ("cat", "dog")
+
+
+def test_one_folder_within_every_class_belongs_to_it(make_files: Make, ask: Ask) -> None:
+    dataset = load_dataset(ask("folder", make_files(folders("cat", "dog", classes=("images",)))))
+    assert dataset.classes == ("cat", "dog")
 
 
 def test_many_classes_without_folders_in_them_are_not_asked_about(make_files: Make, ask: Ask) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import posixpath
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
@@ -171,7 +172,7 @@ def _contradictions(rows: _Rows, splits: Sequence[str | None]) -> list[tuple[int
     for row, path in enumerate(rows.paths):
         if splits[row] is None:
             continue
-        earlier = first.setdefault(path, row)
+        earlier = first.setdefault(_normal(path), row)
         line = rows.lines[earlier]
         labels = {tidy_class_name(rows.labels[earlier]), tidy_class_name(rows.labels[row])} - {""}
         if len(labels) > 1:
@@ -192,8 +193,13 @@ def _repetitions(rows: _Rows, splits: Sequence[str | None]) -> dict[int, int]:
     for image, (path, line, split) in enumerate(zip(rows.paths, rows.lines, splits, strict=True)):
         if split is None:
             continue
-        if path in first:
-            repeated[image] = first[path]
+        if _normal(path) in first:
+            repeated[image] = first[_normal(path)]
         else:
-            first[path] = line
+            first[_normal(path)] = line
     return repeated
+
+
+def _normal(path: str) -> str:
+    """Return a path as it is compared with others: ``./a//b.png`` and ``a\\b.png`` are ``a/b.png``."""
+    return posixpath.normpath(path.replace("\\", "/"))

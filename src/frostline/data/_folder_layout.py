@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from frostline.data._opening import image_suffixes
-from frostline.data._split_names import splits_line, stated_splits, to_toml
+from frostline.data._split_names import stated_splits, to_toml
 from frostline.errors import DataError
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Finder:
     def refuse(self, what: str, *lines: tuple[str, str]) -> DataError:
         """Return the error that says what was found, and with which line each reading of it is chosen."""
         readings = "".join(f"\n{reading}:\n  {line}" for reading, line in lines)
-        return DataError(f"{self.where}: {what}\nSay in [data] which it is.{readings}")
+        return DataError(f"{self.where}: {what}\nWrite in [data] which it is.{readings}")
 
     def holds_images(self, folder: Path) -> bool:
         """Tell whether there are images in a folder itself."""
@@ -85,7 +85,8 @@ class Finder:
         inside = {each: {below.name for below in self.folders(each)} for each in found}
         counts = Counter(name for names in inside.values() for name in names)
         same = sorted(name for name, n in counts.items() if n > 1 and n > len(found) / 2)
-        if not same or all(self.holds_images(each) for each in found):  # images beside folders can only be of a class
+        # a single folder in each, such as images, can't be the classes, nor can images beside folders be of a split
+        if not same or len(counts) == 1 or all(self.holds_images(each) for each in found):
             return
         names = [self.name(each) for each in found]
         below = f" of {self.name(folder)}" if folder != self.root else ""
@@ -95,7 +96,10 @@ class Finder:
             f"the folders{below} ({few([each.name for each in found])}) hold the same folders ({few(same)}), so either "
             "may be the classes",
             (f"If the classes are {top}", NONE if folder == self.root else self.splits_as_stated()),
-            (f"If {example} is of class {same[0]}, and {top} are splits", splits_line(names, PLACEHOLDER)),
+            (
+                f"If {example} is of class {same[0]}, name the folders of each split; for example, with all in train",
+                f"splits = {to_toml({'train': names})}",
+            ),
         )
 
     def splits_as_stated(self) -> str:

@@ -106,6 +106,12 @@ def _splits_above(finder: Finder, tops: list[Path], stated: dict[str, str]) -> N
             ("To train on one of them, such as the first", f"splits = {to_toml({'train': names[:1]})}"),
             ("If they are classes", NONE),
         )
+    if not finder.folders(folders["train"]):
+        raise finder.refuse(
+            f"{finder.name(folders['train'])} holds no folders, so the classes aren't known: put the images of each "
+            "in a folder of its own, or list their paths and labels in a CSV table",
+            (f"Or, if {few([top.name for top in tops])} are the classes themselves", NONE),
+        )
     finder.layout.stray += [entry for entry in finder.entries(finder.root) if entry not in tops]
     for split, folder in folders.items():
         finder.add_classes(folder, split, told=False)

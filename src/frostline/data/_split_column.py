@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["MOST_VALUES", "Stated", "find_stated", "names_a_split"]
 
 NAMED = re.compile(
-    r"(data|cv|k)?[ _.-]?(splits?|sets?|subsets?|partitions?|folds?|usage)[ _.-]?(name|type|id)?[ _.-]?\d*",
+    r"((data[ _.-]?)?splits?|sets?|subsets?|partitions?|usage|(cv|k)?[ _.-]?folds?)([ _.-]?(name|type|id))?[ _.-]?\d*",
     re.IGNORECASE,
 )
 FLAG = re.compile(
@@ -80,7 +80,7 @@ def find_stated(
         mapping = _mapping(given, columns[given])
         if mapping is None:
             raise DataError(_question(where, given, columns[given], place))
-        return _applied(given, columns[given], mapping)
+        return _with_train(where, _applied(given, columns[given], mapping))
     return _unmistakable(where, columns, place, only_sure)
 
 
@@ -105,7 +105,7 @@ def _unmistakable(
             f"{where}: the columns {' and '.join(sure)} state different splits; write one of these in [data]:{lines}"
         )
     if sure:
-        return next(iter(sure.values()))
+        return _with_train(where, next(iter(sure.values())))
     if doubtful and not only_sure:
         raise DataError(_question(where, doubtful[0], columns[doubtful[0]], place))
     return None
@@ -174,6 +174,17 @@ def _applied(column: str, values: Sequence[str], mapping: Mapping[str, str], bla
     for value in sorted({_plain(value) for value in values} & set(mapping), key=_in_order):
         said.setdefault(mapping[value], []).append(value)
     return Stated(column, splits, f"splits: as column {column} states, {to_toml(said)}{unused}")
+
+
+def _with_train(where: str, stated: Stated) -> Stated:
+    found = set(stated.splits) - {"", None}
+    if not found or "train" in found:
+        return stated
+    names = " and ".join(sorted(map(str, found)))
+    raise DataError(
+        f"{where}: column {stated.column} says {names} of every row, and train of none. Give the table that has the "
+        'training images, or, to train on these all the same, write in [data]:\n  split_column = "none"'
+    )
 
 
 def _together(where: str, flags: list[Stated], place: Callable[[int], str]) -> Stated:
