@@ -26,12 +26,13 @@ def test_images_are_counted_by_split_and_class(make_files: Make, ask: Ask) -> No
         for k, (name, n) in enumerate(classes.items())
         for i in range(n)
     }
-    root = make_files(files | {"train/cat/bad.png": b""})
+    root = make_files(files | {"train/cat/bad.png": b"", "train/.DS_Store": "x"})
     dataset = load_dataset(ask("folder", root, on_bad_image="skip"))
     summary = summarise_data(dataset)
     assert (summary.source, summary.path, summary.classes) == ("folder", str(root), ("cat", "dog"))
     assert (summary.train, summary.val, summary.test) == ((6, 2), (3, 1), (0, 2))
     assert (summary.n_images, summary.n_skipped) == (14, 1)
+    assert summary.ignored == {"hidden": 1}
     assert summary.imbalance == 3
     assert summary.majority == 0.75
     assert json.loads(json.dumps(summary.to_json()))["train"] == [6, 2]

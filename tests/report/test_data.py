@@ -19,6 +19,7 @@ def summary(**changes: Any) -> DataSummary:
         "imbalance": 3.0,
         "majority": 0.75,
         "n_skipped": 0,
+        "ignored": {},
         "notes": ("splits: as column fold states",),
     }
     return DataSummary(**fields | changes)

@@ -25,6 +25,7 @@ class DataSummary:
         majority: the share of val that the largest class of train makes up, in [0, 1]: the accuracy of always
             answering it.
         n_skipped: images and other items left out because they can't be used.
+        ignored: how many files and folders were passed over, for each reason.
         notes: how the data were read, where that could have been otherwise, and what isn't used.
     """
 
@@ -37,6 +38,7 @@ class DataSummary:
     imbalance: float
     majority: float
     n_skipped: int
+    ignored: dict[str, int]
     notes: tuple[str, ...]
 
     @property
@@ -64,5 +66,6 @@ def summarise_data(dataset: Dataset) -> DataSummary:
         imbalance=max(train) / max(min(train), 1),
         majority=val[largest] / max(sum(val), 1),
         n_skipped=len(dataset.skipped),
+        ignored=dataset.ignored,
         notes=dataset.notes,
     )
