@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import frostline
+from frostline.data import DataSummary
 from frostline.errors import DiskFullError, StudyError
 from frostline.execution.events import (
     ArmProgress,
+    DataRead,
     EpochFinished,
     Listener,
     Notice,
@@ -65,7 +67,16 @@ class FakeRun:
             return ledger.load(run)
 
 
+PETS = DataSummary(
+    *("csv", "pets.csv", ("cat", "dog"), (300, 100), (30, 10), (30, 10), 3.0, 0.75),
+    n_skipped=0,
+    ignored={},
+    notes=("splits: as column fold states",),
+)
+
+
 def tell(listener: Listener, run: str) -> None:
+    listener(DataRead(PETS))
     listener(RunStarted(run, "exercise", True, 2, 2, 30.0))
     listener(Notice("shard 3 was damaged and is made again"))
     listener(PassStarted("resnet18 head", 100))
@@ -101,7 +112,16 @@ def test_elsewhere_than_in_a_terminal_each_arm_and_epoch_is_a_line(
         "bad: epoch 1/2, loss nan",
     ]
     run = frostline.Ledger(workspace).load().run
-    assert result.stderr.splitlines() == [
+    errors = result.stderr.splitlines()
+    # What is used of the data comes first, and not among the results.
+    assert errors[0] == "data: 480 images of 2 classes (csv, pets.csv)"
+    assert errors[3].split() == ["cat", "300", "30", "30"]
+    assert errors[6:9] == [
+        '100 to 300 training images a class (3.0 to 1); always answering "cat" gives val acc 75.0%',
+        "splits: as column fold states",
+        "",
+    ]
+    assert errors[9:] == [
         f"{run} continues where it was interrupted: 2 arms, 2 trajectories, about 30 s to go",
         "note: shard 3 was damaged and is made again",
         "feature pass resnet18 head: 100 images",
@@ -220,6 +240,7 @@ SLOW = """
 import sys, time
 from pathlib import Path
 import frostline, frostline.cli
+from frostline.data import DataSummary
 from frostline.execution.events import *
 from frostline.ledger import ArmEntry, Ledger, Segment
 def run(study, *, listener, workspace, **_):
@@ -229,6 +250,8 @@ def run(study, *, listener, workspace, **_):
         recipe = {"train_from": "head", "epochs": 2, "optimizer": {"name": "adam"}}
         arm = ArmEntry("arm of two", recipe, (Segment("t", 2),))
         run = ledger.start_run("s", "d", "shared", {}, {}, plan, {}, [arm])
+        pets = ("csv", "pets.csv", ("cat", "dog"), (300, 100), (30, 10), (30, 10), 3.0, 0.75, 0, {}, ("how read",))
+        listener(DataRead(DataSummary(*pets)))
         listener(RunStarted(run, "slow study", False, 1, 1, 4.0))
         for epoch in (1, 2):
             for step in range(1, 11):
@@ -289,6 +312,7 @@ def test_a_terminal_has_a_display_with_the_time_left(workspace: Path, columns: i
     assert process.wait(timeout=30) == 0
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", output)
     assert "slow study" in text
+    assert "data: 480 images of 2 classes (csv, pets.csv)" in text.split("slow study")[0]
     assert re.search(r"about \d+ s left", text)
     assert "training from layer4, epoch 2/2" in text
     assert "loss 0.5000, val acc 50.0%" in text

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import frostline
-from frostline.execution.events import Listener, Notice
+from frostline.data import DataSummary
+from frostline.execution.events import DataRead, Listener, Notice
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -127,6 +128,14 @@ def test_a_backbone_that_is_not_there(invoke: Invoke) -> None:
     assert 'did you mean "resnet50"?' in result.stderr
 
 
+PETS = DataSummary(
+    *("csv", "pets.csv", ("cat", "dog"), (300, 100), (30, 10), (30, 10), 3.0, 0.75),
+    n_skipped=0,
+    ignored={},
+    notes=("splits: as column fold states",),
+)
+
+
 def test_plan(study: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[object] = []
     planned = {
@@ -151,20 +160,20 @@ def test_plan(study: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> N
         given: frostline.Study, *, cache: str, disk: str | None, memory: str | None, listener: Listener
     ) -> SimpleNamespace:
         asked.append((len(given.expand()), cache, disk, memory))
+        listener(DataRead(PETS))
         listener(Notice("measuring resnet18 on this machine, once"))
         return SimpleNamespace(to_json=lambda: planned)
 
     monkeypatch.setattr(frostline, "plan_study", plan_study, raising=False)
     result = invoke("plan", "study.toml", "--set", "arms[0].epochs=5")
     assert (result.exit_code, result.stderr) == (0, "note: measuring resnet18 on this machine, once\n")
+    assert result.stdout.startswith("data: 480 images of 2 classes (csv, pets.csv)\n")
+    assert "splits: as column fold states" in result.stdout
     assert (
         "Predicted: 2.00 s in all; 3.00 s with arms trained alone; 9.00 s in an ordinary loop (--plain)."
         in result.stdout
     )
-    assert (
-        json.loads(
-            invoke("plan", "study.toml", "--cache", "never", "--disk", "1GB", "--memory", "4GB", "--json").stdout
-        )
-        == planned
-    )
+    assert json.loads(
+        invoke("plan", "study.toml", "--cache", "never", "--disk", "1GB", "--memory", "4GB", "--json").stdout
+    ) == planned | {"data": json.loads(json.dumps(PETS.to_json()))}
     assert asked == [(2, "auto", None, None), (4, "never", "1GB", "4GB")]

@@ -232,6 +232,24 @@ def test_folders_that_a_study_names_must_be_there(make_files: Make, ask: Ask) ->
         load_dataset(ask("folder", root, splits={"train": "one", "test": "twoo"}))
 
 
+@pytest.mark.parametrize(
+    ("splits", "message"),
+    [
+        (
+            {"train": "one", "test": "one/cat"},
+            r'"one/cat" \(test\) and "one" \(train\) are the same folder, or one is within',
+        ),
+        ({"train": ["one", "./one/"]}, r'"./one/" \(train\) and "one" \(train\) are the same folder'),
+        ({"train": "../images/one"}, 'data.splits.train: "../images/one" is not a folder below data.path'),
+        ({"train": "/"}, 'data.splits.train: "/" is not a folder below data.path'),
+        ({"train": "."}, 'data.splits.train: "." is not a folder below data.path'),
+    ],
+)
+def test_folders_that_a_study_names_are_apart(splits: dict[str, Any], message: str, make_files: Make, ask: Ask) -> None:
+    with pytest.raises(DataError, match=message):
+        load_dataset(ask("folder", make_files(folders("one", "two")), splits=splits))
+
+
 def test_what_a_study_does_not_name_is_told_and_not_used(make_files: Make, ask: Ask) -> None:
     root = make_files(folders("a/b", "c", "d"))
     dataset = load_dataset(ask("folder", root, splits={"train": "a/b", "test": "c"}))

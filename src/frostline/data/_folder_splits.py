@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from frostline.data._folder_layout import NONE, PLACEHOLDER, ClassFolder, Finder, FolderLayout, few, splits_of
@@ -11,7 +13,6 @@ from frostline.errors import DataError, closest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from frostline.study import Splits
 
@@ -48,6 +49,7 @@ def _as_said(finder: Finder, splits: Splits) -> None:
     split_of = {name: split for split, names in splits.by_split().items() for name in names}
     absent = [name for name in split_of if not (root / name).is_dir()]
     finder.layout.stray += [each for each in finder.entries(root) if each not in tops]
+    _require_apart(finder, split_of)
     if len(absent) == len(split_of) and all(any((top / name).is_dir() for top in tops) for name in split_of):
         for name, split in split_of.items():
             finder.layout.classes += [ClassFolder(split, top.name, top / name) for top in tops if (top / name).is_dir()]
@@ -61,10 +63,26 @@ def _as_said(finder: Finder, splits: Splits) -> None:
     else:
         for name, split in split_of.items():
             finder.add_classes(_within(finder, root / name), split, told=True)
-        used = {name.split("/")[0] for name in split_of}
+        used = {Path(name).parts[0] for name in split_of}
         unused = [top.name for top in tops if top.name not in used]
     if unused:
         finder.layout.notes.append(f"not used: {'folder' if len(unused) == 1 else 'folders'} {few(unused)}")
+
+
+def _require_apart(finder: Finder, split_of: dict[str, str]) -> None:
+    """Raise DataError for folders outside the root or within each other, whose images would be used twice."""
+    places: dict[PurePath, str] = {}
+    for name, split in split_of.items():
+        place = PurePath(os.path.normpath(name))
+        if place.is_absolute() or place.parts[:1] in ((), ("..",)):
+            raise DataError(f'{finder.where}: data.splits.{split}: "{name}" is not a folder below data.path')
+        twice = next((each for each in places if each.is_relative_to(place) or place.is_relative_to(each)), None)
+        if twice is not None:
+            raise DataError(
+                f'{finder.where}: data.splits: "{name}" ({split}) and "{places[twice]}" ({split_of[places[twice]]}) '
+                "are the same folder, or one is within the other"
+            )
+        places[place] = name
 
 
 def _as_found(finder: Finder, path: str) -> None:
