@@ -68,16 +68,21 @@ class Finder:
         readings = "".join(f"\n{reading}:\n  {line}" for reading, line in lines)
         return DataError(f"{self.where}: {what}\nWrite in [data] which it is.{readings}")
 
+    def files(self, folder: Path) -> list[Path]:
+        """Return the files in a folder."""
+        folders = set(self.folders(folder))
+        return [entry for entry in self.entries(folder) if entry not in folders]
+
     def holds_images(self, folder: Path) -> bool:
         """Tell whether there are images in a folder itself."""
-        return any(entry.suffix.lower() in image_suffixes() for entry in self.entries(folder) if not entry.is_dir())
+        return any(file.suffix.lower() in image_suffixes() for file in self.files(folder))
 
     def add_classes(self, folder: Path, split: str, *, told: bool) -> None:
         """Take the folders in a folder for classes of a split."""
         found = self.folders(folder)
         if not told:
             self.require_classes(folder, found)
-        self.layout.stray += [entry for entry in self.entries(folder) if entry not in found]
+        self.layout.stray += self.files(folder)
         self.layout.classes += [ClassFolder(split, each.name, each) for each in found]
 
     def require_classes(self, folder: Path, found: Sequence[Path]) -> None:

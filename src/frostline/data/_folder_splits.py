@@ -48,7 +48,7 @@ def _as_said(finder: Finder, splits: Splits) -> None:
     root, tops = finder.root, finder.folders(finder.root)
     split_of = {name: split for split, names in splits.by_split().items() for name in names}
     absent = [name for name in split_of if not (root / name).is_dir()]
-    finder.layout.stray += [each for each in finder.entries(root) if each not in tops]
+    finder.layout.stray += finder.files(root)
     _require_apart(finder, split_of)
     if len(absent) == len(split_of) and all(any((top / name).is_dir() for top in tops) for name in split_of):
         for name, split in split_of.items():
@@ -130,7 +130,7 @@ def _splits_above(finder: Finder, tops: list[Path], stated: dict[str, str]) -> N
             "in a folder of its own, or list their paths and labels in a CSV table",
             (f"Or, if {few([top.name for top in tops])} are the classes themselves", NONE),
         )
-    finder.layout.stray += [entry for entry in finder.entries(finder.root) if entry not in tops]
+    finder.layout.stray += finder.files(finder.root)
     for split, folder in folders.items():
         finder.add_classes(folder, split, told=False)
     if any(finder.name(folder) != split for split, folder in folders.items()):
@@ -148,12 +148,14 @@ def _within(finder: Finder, top: Path) -> Path:
 
 def _splits_below(finder: Finder, tops: list[Path]) -> bool:
     """Take class folders with a folder for each split in them, if that is what they are; tell whether they were."""
-    inside = {top: finder.entries(top) for top in tops}
-    names = {entry.name for entries in inside.values() for entry in entries if entry.is_dir()}
+    inside = {top: finder.folders(top) for top in tops}
+    names = {folder.name for folders in inside.values() for folder in folders}
     splits = {name: canonical_split(name) for name in names}
     if not any(splits.values()):
         return False
-    bare = all(entry.is_dir() and not finder.folders(entry) for entries in inside.values() for entry in entries)
+    bare = all(
+        finder.entries(top) == folders and not any(map(finder.folders, folders)) for top, folders in inside.items()
+    )
     if not bare or not all(splits.values()) or "train" not in splits.values():
         found = sorted(name for name, split in splits.items() if split)
         raise finder.refuse(
@@ -167,7 +169,7 @@ def _splits_below(finder: Finder, tops: list[Path]) -> bool:
             for entry in inside[top]:
                 if splits[entry.name] == split:
                     finder.layout.classes.append(ClassFolder(split, top.name, entry))
-    finder.layout.stray += [entry for entry in finder.entries(finder.root) if entry not in tops]
+    finder.layout.stray += finder.files(finder.root)
     finder.layout.notes.append(f"splits: as the folders within each class state ({few(sorted(names))})")
     return True
 
