@@ -63,7 +63,8 @@ def read_file_labels(
     others = [file.file for file in named if list(file.names or ()) != list(named[0].names or ())]
     if not others:
         return labels
-    note = f"{named[0].file} and {others[0]} number their classes differently; each is read with its own names"
+    more = f" (and {len(others) - 1} more)" if len(others) > 1 else ""
+    note = f"{named[0].file} and {others[0]}{more} number their classes differently; each is read with its own names"
     return Labels(labels.classes, labels.labels, labels.left_out, (note, *labels.notes), labels.warnings)
 
 
