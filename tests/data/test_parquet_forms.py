@@ -123,6 +123,11 @@ def test_a_test_set_without_labels_is_said_to_have_none(write: Write, tmp_path: 
     write("test-0.parquet", [-1] * 4, ["cat", "dog"])
     with pytest.raises(DataError, match=r"test-0.parquet row 0: has no valid label \(label = -1\)"):
         load_dataset(ask("parquet", tmp_path))
+    remedy = (
+        "no image is left in test\n(?s:.*)\nTo take test from train instead, name only the other splits in data.splits"
+    )
+    with pytest.raises(DataError, match=remedy):
+        load_dataset(ask("parquet", tmp_path, on_bad_image="skip"))
     dataset = load_dataset(ask("parquet", tmp_path, splits={"train": "train-*"}))
     assert {name.split(" ")[0] for name in labelled(dataset)} == {"train-0.parquet"}
     assert "not used: test-0.parquet" in dataset.notes

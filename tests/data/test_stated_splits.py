@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -222,6 +223,23 @@ def test_a_single_folder_around_everything_is_named(make_files: Make, ask: Ask) 
     root = make_files(folders("dataset/train", "dataset/test"))
     with pytest.raises(DataError, match=r'holds one folder only, dataset, .*data.path = ".*/dataset"'):
         load_dataset(ask("folder", root))
+
+
+def test_a_name_that_is_no_text_can_be_asked_about(make_files: Make, ask: Ask) -> None:
+    root = make_files(folders("a", "train"))
+    os.rename(os.fsencode(root / "a"), os.fsencode(root) + b"/caf\xe9")  # noqa: PTH104
+    with pytest.raises(DataError, match=r'"train" is named like a split, and "caf\?" is not') as raised:
+        load_dataset(ask("folder", root))
+    assert str(raised.value).encode()
+
+
+def test_a_column_in_some_files_only_is_asked_about(tmp_path: Path, ask: Ask, encode: Encode) -> None:
+    for n, more in enumerate(({"fold": [0, 1] * 4}, {})):
+        images = [encode(10 * n + i) for i in range(8)]
+        pq.write_table(pa.table({"image": images, "label": ["a", "b"] * 4} | more), tmp_path / f"{n}.parquet")
+    with pytest.raises(DataError, match=r"data.path = .*: 1.parquet has no column fold, .* in 0.parquet"):
+        load_dataset(ask("parquet", tmp_path))
+    assert sum(map(len, load_dataset(ask("parquet", tmp_path, split_column="none")).splits)) == 16
 
 
 def test_folders_that_a_study_names_must_be_there(make_files: Make, ask: Ask) -> None:

@@ -66,7 +66,11 @@ class Finder:
     def refuse(self, what: str, *lines: tuple[str, str]) -> DataError:
         """Return the error that says what was found, and with which line each reading of it is chosen."""
         readings = "".join(f"\n{reading}:\n  {line}" for reading, line in lines)
-        return DataError(f"{self.where}: {what}\nWrite in [data] which it is.{readings}")
+        return self.error(f"{what}\nWrite in [data] which it is.{readings}")
+
+    def error(self, what: str) -> DataError:
+        """Return an error about the root; what isn't UTF-8 in a name is a question mark in it."""
+        return DataError(f"{self.where}: {what}".encode("utf-8", "replace").decode())
 
     def files(self, folder: Path) -> list[Path]:
         """Return the files in a folder."""
@@ -129,6 +133,5 @@ def splits_of(stated: Mapping[str, str]) -> str:
 
 
 def few(names: Sequence[str]) -> str:
-    """Return names in a line, the first of them where they are many; what isn't UTF-8 in them as question marks."""
-    names = [name.encode("utf-8", "replace").decode() for name in names]
+    """Return names in a line, the first of them where they are many."""
     return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from frostline.data._folder_layout import NONE, PLACEHOLDER, ClassFolder, Finder, FolderLayout, few, splits_of
 from frostline.data._split_names import SYNONYMS, canonical_split, mentions_split, splits_line, stated_splits, to_toml
-from frostline.errors import DataError, closest
+from frostline.errors import closest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from frostline.errors import DataError
     from frostline.study import Splits
 
 __all__ = ["find_layout"]
@@ -56,8 +57,8 @@ def _as_said(finder: Finder, splits: Splits) -> None:
         unused = sorted({each.name for top in tops for each in finder.folders(top)} - set(split_of))
     elif absent:
         there = [each.name for each in tops]
-        raise DataError(
-            f"{finder.where}: data.splits.{split_of[absent[0]]}: there is no folder "
+        raise finder.error(
+            f"data.splits.{split_of[absent[0]]}: there is no folder "
             f"{json.dumps(absent[0], ensure_ascii=False)}, but {few(there)}{closest(absent[0], there)}"
         )
     else:
@@ -75,11 +76,11 @@ def _require_apart(finder: Finder, split_of: dict[str, str]) -> None:
     for name, split in split_of.items():
         place = PurePath(os.path.normpath(name))
         if place.is_absolute() or place.parts[:1] in ((), ("..",)):
-            raise DataError(f'{finder.where}: data.splits.{split}: "{name}" is not a folder below data.path')
+            raise finder.error(f'data.splits.{split}: "{name}" is not a folder below data.path')
         twice = next((each for each in places if each.is_relative_to(place) or place.is_relative_to(each)), None)
         if twice is not None:
-            raise DataError(
-                f'{finder.where}: data.splits: "{name}" ({split}) and "{places[twice]}" ({split_of[places[twice]]}) '
+            raise finder.error(
+                f'data.splits: "{name}" ({split}) and "{places[twice]}" ({split_of[places[twice]]}) '
                 "are the same folder, or one is within the other"
             )
         places[place] = name
@@ -98,8 +99,8 @@ def _as_found(finder: Finder, path: str) -> None:
         raise _mixed(finder, tops, suspects)
     if len(tops) == 1 and finder.folders(tops[0]):
         inside = [each.name for each in finder.folders(tops[0])]
-        raise DataError(
-            f"{finder.where}: holds one folder only, {tops[0].name}, with {few(inside)} in it; to look there, set "
+        raise finder.error(
+            f"holds one folder only, {tops[0].name}, with {few(inside)} in it; to look there, set "
             f'data.path = "{path.rstrip("/")}/{tops[0].name}"'
         )
     if not _splits_below(finder, tops):

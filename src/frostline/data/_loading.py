@@ -157,7 +157,10 @@ def _require_images(data: Data, source: Source, splits: list[Split], faults: lis
     """Raise when skipping left a split empty or a class untrained."""
     for split in splits:
         if not len(split):
-            raise DataError(f"{_where(data)}: no image is left in {split.name}{_listed(faults)}")
+            remedy = ""
+            if split.name != "train" and split.name in source.parts:
+                remedy = f"\nTo take {split.name} from train instead, name only the other splits in data.splits."
+            raise DataError(f"{_where(data)}: no image is left in {split.name}{_listed(faults)}{remedy}")
     counts = np.bincount(splits[0].labels, minlength=len(source.classes))
     gone = [f'"{source.classes[label]}"' for label in np.flatnonzero(counts == 0).tolist()]
     if gone:

@@ -122,7 +122,7 @@ def _splits(
     if data.split_column == "none" or (named and data.splits is not None):
         columns: dict[str, list[str]] = {}
     else:
-        columns = split_columns(files, used, data.split_column, data.splits)
+        columns = split_columns(str(data.path), files, used, data.split_column, data.splits)
     stated = (
         find_stated(where, columns, data.split_column, data.splits, name, only_sure=named)
         if columns or data.split_column

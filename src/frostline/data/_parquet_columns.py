@@ -129,7 +129,7 @@ def require_columns(path: str, files: Sequence[ParquetFile], image: str, label: 
 
 
 def split_columns(
-    files: Sequence[ParquetFile], used: Sequence[str], given: str | None, splits: Splits | None
+    path: str, files: Sequence[ParquetFile], used: Sequence[str], given: str | None, splits: Splits | None
 ) -> dict[str, list[str]]:
     """Return the values, as text, of the columns that may state a split: by what they are called or begin with.
 
@@ -147,7 +147,8 @@ def split_columns(
         lacking = [file.name for file in files if column not in file.file.schema_arrow.names]
         if lacking and (column == given or given is None):
             raise DataError(
-                f"{lacking[0]} has no column {column}, which may state the split in {files[0].name}; "
+                f'data.path = "{path}": {lacking[0]} has no column {column}, which may state the split in '
+                f"{files[0].name}; "
                 'if it doesn\'t, write in [data]:\n  split_column = "none"'
             )
         found[column] = [_as_text(value) for file in files for value in file.read_column(column)]
