@@ -48,7 +48,7 @@ def test_planning_says_when_it_measures_and_then_does_not() -> None:
     ]
     events.clear()
     assert frostline.plan_study(study, listener=events.append) == first
-    assert events == []
+    assert not any(isinstance(event, Notice) for event in events)
 
 
 def test_damaged_rates_are_measured_again(fresh_places: Callable[[str], None]) -> None:
