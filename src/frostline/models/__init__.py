@@ -13,12 +13,15 @@ if TYPE_CHECKING:
     from frostline.models._chain import Chain, build_chain
     from frostline.models._freezing import freeze, frozen_digest
     from frostline.models._head import build_head
+    from frostline.models._listing import BackboneLine, list_backbones
     from frostline.models._names import check_backbone, known_backbones
     from frostline.models._own import PY, OwnNetwork, find_own, use_networks
     from frostline.models._weights_at_hand import WEIGHTS_SUFFIXES, describe_weights
     from frostline.models.facts import BackboneFacts, CutFacts, StageFacts, backbone_facts
 
 _WHERE = {
+    "BackboneLine": "_listing",
+    "list_backbones": "_listing",
     "PY": "_own",
     "OwnNetwork": "_own",
     "find_own": "_own",
@@ -45,6 +48,7 @@ __all__ = [
     "WEIGHTS_SUFFIXES",
     "Backbone",
     "BackboneFacts",
+    "BackboneLine",
     "Chain",
     "CutFacts",
     "OwnNetwork",
@@ -58,6 +62,7 @@ __all__ = [
     "freeze",
     "frozen_digest",
     "known_backbones",
+    "list_backbones",
     "load_backbone",
     "use_networks",
 ]

@@ -11,7 +11,7 @@ import json
 import os
 import tempfile
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from hashlib import sha256
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -130,6 +130,7 @@ class BackboneFacts:
         return "input"
 
 
+@cache
 def library_versions() -> dict[str, str]:
     """Return the versions of the libraries that decide what a network is, without importing them."""
     return {name: version(name) for name in ("torch", "torchvision", "timm")}
@@ -172,7 +173,7 @@ def _path(key: dict[str, Any]) -> Path:
 
 
 @lru_cache(maxsize=256)
-def _facts(backbone: str, image_size: int, any_size: bool, code: str, cache: str) -> BackboneFacts:
+def _facts(backbone: str, image_size: int, any_size: bool, code: str, place: str) -> BackboneFacts:
     key = _key(backbone, image_size, any_size, code)
     path = _path(key)
     known = _read(path, key)
