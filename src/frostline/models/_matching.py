@@ -21,6 +21,8 @@ _WRAPPERS = {"module", "model", "backbone", "encoder", "net", "network", "_orig_
 _AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
 """The second classifiers of GoogLeNet and Inception, which only serve to train them from nothing."""
 
+_FEW = 3
+
 _CLASSIFIERS = {"fc", "head", "heads", "classifier", "last_linear"}
 
 # Names that torchvision's own files have and its networks had: old, new, and which networks have the new ones.
@@ -70,7 +72,8 @@ def match_tensors(
     unknown = [name for name in inside if name not in own and name not in needless]
     if missing or unknown:
         what = f"lacks {few(missing)}" if missing else f"has {few(unknown)}, which the network lacks"
-        raise WeightsError(what + (closest(missing[0], unknown) if missing and unknown else ""))
+        # Where much is missing it is another network, and similar names mean nothing.
+        raise WeightsError(what + (closest(missing[0], unknown) if 0 < len(missing) <= _FEW else ""))
     other = [
         f"{name} has shape {list(inside[name].shape)}, not {list(own[name].shape)}"
         for name in own
@@ -124,14 +127,14 @@ def check_values(tensors: Mapping[str, torch.Tensor], own: Mapping[str, torch.Te
     if odd:
         raise WeightsError(f"holds quantised, sparse or otherwise packed tensors: {few(odd)}; save them as float32")
     if endless:
-        raise WeightsError(f"holds NaN or infinite values: {few(endless)}; was the training that made it cut short?")
+        raise WeightsError(f"holds NaN or infinite values: {few(endless)}; use one from before training diverged")
     return values
 
 
-def few(names: Iterable[str], between: str = ", ", most: int = 3) -> str:
+def few(names: Iterable[str], between: str = ", ") -> str:
     """Return the first names, and how many more there are."""
     names = list(names)
-    return between.join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+    return between.join(names[:_FEW]) + (f" and {len(names) - _FEW} more" if len(names) > _FEW else "")
 
 
 def _wanted(own: Mapping[str, torch.Tensor], heads: tuple[str, ...]) -> list[str]:
