@@ -92,6 +92,11 @@ def test_plain_weights_are_used_and_averaged_ones_by_their_key(state: State, tmp
         load(content, tmp_path, "model_em")
 
 
+def test_a_set_within_a_set_is_something_of_a_layers(state: State, tmp_path: Path) -> None:
+    loaded = load({**state, "statistics": {"seen": torch.zeros(3)}, "epoch": 3}, tmp_path)
+    torch.testing.assert_close(dict(loaded.module.state_dict()), state, rtol=0, atol=0)
+
+
 def test_several_networks_in_a_file(state: State, tmp_path: Path) -> None:
     other = {name: tensor * 2 for name, tensor in state.items()}
     both = {"student": state, "teacher": other}

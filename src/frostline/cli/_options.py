@@ -88,7 +88,7 @@ def print_json(value: Any) -> None:
 
 
 def remark(event: "Event") -> None:
-    """Say on standard error what a command has to say beside its answer, such as that it measures this machine."""
+    """Say on standard error what is to be said beside the answer, such as that this machine is being measured."""
     from frostline.cli._listener import describe_event
 
     text = describe_event(event)

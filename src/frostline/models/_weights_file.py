@@ -127,8 +127,9 @@ def _tables(value: object, path: str = "", depth: int = 0) -> list[tuple[str, di
         if isinstance(key, str) and not key.startswith("optim") and isinstance(inner, dict):
             found += _tables(inner, f"{path}.{key}" if path else key, depth + 1)
     tensors = {str(name): tensor for name, tensor in value.items() if isinstance(tensor, torch.Tensor)}
-    if tensors and not found:
-        found.append((path, tensors))
+    # Beside whole sets a few tensors are what the program counted; a few within a set are something of a layer's.
+    if len(tensors) > max((len(inner) for _, inner in found), default=0):
+        return [(path, tensors)]
     return found
 
 

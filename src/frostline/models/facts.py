@@ -154,28 +154,24 @@ def backbone_facts(backbone: str, image_size: int, weights: str = "default") -> 
     return _facts(backbone, image_size, weights == "none", "" if own is None else own.code, str(cache_directory()))
 
 
-def known_facts(backbone: str, image_size: int) -> BackboneFacts | None:
-    """Return the facts of a backbone if they are remembered, without importing torch."""
+def known_facts(backbone: str, image_size: int, weights: str = "default") -> BackboneFacts | None:
+    """Return the facts of a backbone at an image size if the cache has them; imports no torch."""
     own = find_own(backbone)
-    key = _key(backbone, image_size, False, "" if own is None else own.code)
-    return _read(_path(key), key)
+    return _read(*_place(backbone, image_size, weights == "none", "" if own is None else own.code))
 
 
-def _key(backbone: str, image_size: int, any_size: bool, code: str) -> dict[str, Any]:
-    """Return what facts depend on; ``code`` is the digest of an own network's."""
+def _place(backbone: str, image_size: int, any_size: bool, code: str) -> tuple[Path, dict[str, Any]]:
+    """Return the file of a backbone's facts, and what they are of; ``code`` is the digest of an own network's."""
     key = {"format": FORMAT, "backbone": backbone, "image_size": image_size, "any_size": any_size, **library_versions()}
-    return {**key, "code": code} if code else key
-
-
-def _path(key: dict[str, Any]) -> Path:
+    if code:
+        key["code"] = code
     name = sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:20]
-    return cache_directory() / "facts" / f"{name}.json"
+    return cache_directory() / "facts" / f"{name}.json", key
 
 
 @lru_cache(maxsize=256)
 def _facts(backbone: str, image_size: int, any_size: bool, code: str, place: str) -> BackboneFacts:
-    key = _key(backbone, image_size, any_size, code)
-    path = _path(key)
+    path, key = _place(backbone, image_size, any_size, code)
     known = _read(path, key)
     if known is not None:
         return known
