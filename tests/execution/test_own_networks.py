@@ -101,6 +101,27 @@ def test_however_a_network_is_given_its_numbers_are_the_same(module: Path, side_
     assert here.plan["basis"]["code of own networks"] != named.plan["basis"]["code of own networks"]
 
 
+REGISTERED = """
+import timm
+
+@timm.models.register_model
+def frostline_side_by_side(pretrained=False, **_):
+    return Net()
+"""
+
+
+def test_what_a_module_registered_with_timm_is_trained_in_other_processes(
+    module: Path, side_by_side: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module.write_text(SOURCE + REGISTERED)
+    monkeypatch.syspath_prepend(str(module.parent))
+    importlib.import_module("networks_of_this_test")
+    registered = run(study({}, "timm:frostline_side_by_side"))
+    assert registered.plan["workers"] == 2
+    assert [arm.status for arm in registered.arms] == ["complete"] * 4
+    assert registered.plan["basis"]["code of own networks"].keys() == {"timm:frostline_side_by_side"}
+
+
 def test_a_run_is_not_resumed_with_other_code(module: Path) -> None:
     asked = study({"mine": "py:networks_of_this_test:build"})
 
