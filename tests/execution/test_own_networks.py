@@ -12,7 +12,7 @@ from tests.execution.studies import RESNET, numbers_of, small_study
 from torch import nn
 
 import frostline
-from frostline.errors import ModelError, StudyError
+from frostline.errors import StudyError
 from frostline.execution.events import Event, Notice
 from frostline.models import load_backbone
 from frostline.study import Study
@@ -139,8 +139,11 @@ def test_a_run_is_not_resumed_with_other_code(module: Path) -> None:
 
 
 def test_a_network_that_is_another_each_time_is_refused(module: Path) -> None:
-    with pytest.raises(ModelError, match="its function builds another network each time it is called; draw its random"):
-        run(study({"mine": "py:networks_of_this_test:restless"}))
+    asked = study({"mine": "py:networks_of_this_test:restless"})
+    (problem,) = frostline.check_networks(asked)
+    assert problem.key.endswith(": backbone")
+    with pytest.raises(StudyError, match="its function builds another network each time it is called; draw its random"):
+        run(asked)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from frostline.errors import ModelError, StudyError, closest
 from frostline.execution._own import knows_networks
 from frostline.execution.events import Notice
-from frostline.models import WEIGHTS_SUFFIXES, known_backbones
+from frostline.models import WEIGHTS_SUFFIXES, find_own, known_backbones
 from frostline.models.facts import backbone_facts
 from frostline.study import Problem
 
@@ -33,7 +33,7 @@ def check_networks(
     Args:
         study: what is asked.
         networks: keeps what is loaded, for a run that goes on to use it.
-        read_weights: whether weights files are read; else only whether they are there.
+        read_weights: whether weights files are read and own networks built; else only whether they are there.
         listener: told what there is to know about weights files.
     """
     problems: dict[tuple[str, str], Problem] = {}
@@ -69,7 +69,7 @@ def raise_problems(problems: Sequence[Problem]) -> None:
 
 
 class _Reading:
-    """Reads each weights file once for each network, and keeps what is wrong with it."""
+    """Loads weights files and own networks, each once, and keeps what is wrong with them."""
 
     def __init__(self, networks: Networks | None) -> None:
         self._networks = networks
@@ -81,7 +81,7 @@ class _Reading:
         return () if self._networks is None else self._networks.notes
 
     def problem(self, recipe: Recipe) -> str | None:
-        """Return what keeps a recipe's weights file from being its network's."""
+        """Return what keeps a recipe's network from being loaded."""
         from frostline.execution._networks import Networks
 
         if self._networks is None:
@@ -119,10 +119,10 @@ def _problems(recipe: Recipe, reading: _Reading | None) -> Iterator[tuple[str, s
     except ModelError as error:
         yield "backbone", str(error)
         return
-    if is_file and weights is None and reading is not None:
+    if reading is not None and weights is None and (is_file or find_own(recipe.backbone) is not None):
         problem = reading.problem(recipe)
         if problem is not None:
-            yield "weights", problem.removeprefix("weights ")
+            yield ("weights" if is_file else "backbone"), problem.removeprefix("weights ")
     for phase in recipe.phases:
         try:
             facts.resolve(phase.train_from)
