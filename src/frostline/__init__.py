@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from frostline.execution import check_networks, plan_study, run
     from frostline.features import FeatureStore
     from frostline.ledger import Ledger, RunRecord
+    from frostline.models import list_backbones
     from frostline.models.facts import backbone_facts
     from frostline.plan import Plan
     from frostline.report import to_arrow, to_pandas
@@ -35,6 +36,7 @@ __all__ = [
     "builtin_studies",
     "check_networks",
     "check_study",
+    "list_backbones",
     "load_dataset",
     "load_study",
     "plan_study",
@@ -56,6 +58,7 @@ _ROOMS = {
     "builtin_studies": "study",
     "check_networks": "execution",
     "check_study": "study",
+    "list_backbones": "models",
     "load_dataset": "data",
     "load_study": "study",
     "plan_study": "execution",

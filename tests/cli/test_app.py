@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 COMMANDS = [
-    *([name] for name in ("run", "check", "plan", "stages", "runs", "show", "doctor", "cache")),
+    *([name] for name in ("run", "check", "plan", "stages", "backbones", "runs", "show", "doctor", "cache")),
     *(["cache", name] for name in ("list", "prune", "verify", "path")),
 ]
 

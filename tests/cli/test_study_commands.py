@@ -177,3 +177,15 @@ def test_plan(study: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> N
         invoke("plan", "study.toml", "--cache", "never", "--disk", "1GB", "--memory", "4GB", "--json").stdout
     ) == planned | {"data": json.loads(json.dumps(PETS.to_json()))}
     assert asked == [(2, "auto", None, None), (4, "never", "1GB", "4GB")]
+
+
+def test_backbones(invoke: Invoke) -> None:
+    result = invoke("backbones", "shufflenet_v2_x0")
+    assert result.exit_code == 0
+    assert re.search(r"shufflenet_v2_x0_5 +1,366,792 +\S+ M +224 +yes +(here|download)", result.stdout)
+    assert result.stderr in ("", "measuring shufflenet_v2_x0_5 (1 of 1)\n")
+    (line,) = json.loads(invoke("backbones", "shufflenet_v2_x0", "--json").stdout)
+    assert (line["name"], line["parameters"], line["cuttable"]) == ("shufflenet_v2_x0_5", 1_366_792, True)
+    result = invoke("backbones", "resnet5O")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert 'no backbone is named "resnet5O"; did you mean "resnet50"?' in result.stderr

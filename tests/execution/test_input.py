@@ -12,6 +12,7 @@ from tests.execution.studies import LITE0, RESNET, small_study
 import frostline
 from frostline.errors import FrostlineError, StudyError
 from frostline.execution.events import EpochFinished, Event, Notice
+from frostline.models import load_backbone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,10 +26,19 @@ if TYPE_CHECKING:
         ({"backbone": "timm:nope_nope"}, 'backbone "timm:nope_nope" is unknown'),
         ({**LITE0, "train_from": "layer4"}, 'train_from "layer4" is no place in timm:tf_efficientnet_lite0'),
         ({**RESNET, "train_from": "layer5"}, 'train_from "layer5" is no place in resnet18; did you mean "layer'),
-        ({**RESNET, "weights": "nowhere.pth"}, 'weights: no file "nowhere.pth": give a .safetensors or .pth file'),
+        (
+            {**RESNET, "weights": "nowhere.pth"},
+            'weights: no file "nowhere.pth": give a file ending in .safetensors',
+        ),
         ({**RESNET, "weights": "defualt"}, '"default" or "none"; did you mean "default"?'),
-        ({**RESNET, "weights": "README.md"}, '"README.md" is of another kind: give a .safetensors or .pth file'),
-        ({**RESNET, "weights": "x" * 300}, "can't be read (File name too long): give a .safetensors or .pth file"),
+        (
+            {**RESNET, "weights": "README.md"},
+            '"README.md" is of another kind: give a file ending in .safetensors',
+        ),
+        (
+            {**RESNET, "weights": "x" * 300},
+            "can't be read (File name too long): give a file ending in .safetensors",
+        ),
         ({**RESNET, "class_weights": {"foour": 2.0}}, "class_weights.foour: no such class"),
     ],
 )
@@ -44,7 +54,7 @@ def test_weights_may_be_in_the_home_directory(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("HOME", str(tmp_path))
     study = small_study({"train_from": "head"}, **{**RESNET, "weights": "~/w.pth"})
     assert len(frostline.check_networks(study)) == 1
-    (tmp_path / "w.pth").write_bytes(b"")
+    torch.save(load_backbone("resnet18", "none", 32).module.state_dict(), tmp_path / "w.pth")
     assert frostline.check_networks(study) == []
 
 

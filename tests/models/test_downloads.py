@@ -13,7 +13,7 @@ import torchvision
 
 from frostline.errors import WeightsError
 from frostline.models import load_backbone
-from frostline.models._sources import find_source
+from frostline.models._sources import _find_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,7 +96,7 @@ def point_at(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     """Let torchvision's own entry for the small network's weights name another server."""
     weights = torchvision.models.get_model_weights(SMALL).DEFAULT
     monkeypatch.setattr(weights.value, "url", url)
-    find_source.cache_clear()
+    _find_source.cache_clear()
 
 
 def test_good_hash(

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RECIPE_KEYS = (
-    "train_from, epochs, optimizer, schedule, backbone, weights, image_size, batch_size, seed, head, phases, "
-    "augmentation, views, label_smoothing, class_weights, frozen_norm, tail_norm, activations"
+    "train_from, epochs, optimizer, schedule, backbone, weights, weights_key, image_size, batch_size, seed, head, "
+    "phases, augmentation, views, label_smoothing, class_weights, frozen_norm, tail_norm, activations"
 )
 DATA_KEYS = (
     "source, path, train, val, test, on_bad_image, seed, image_column, label_column, split_column, splits, unlabelled, "
@@ -115,8 +115,30 @@ BAD: dict[str, tuple[str, list[str]]] = {
         [
             "1:1: epochs = 3: unknown key; did you mean epochs, in [defaults] or [[arms]]?",
             "2:1: train = 100: unknown key; did you mean data.train, in [data]?",
-            "3:1: colour = 1: unknown key; known here: name, data, defaults, arms",
+            "3:1: colour = 1: unknown key; known here: name, data, networks, defaults, arms",
         ],
+    ),
+    "networks": (
+        f'{TOP}[networks]\nmine = "my_networks.build"\n"my own" = "py:a:b"\n"py:x" = 3\n[[arms]]',
+        [
+            '4:8: networks.mine = "my_networks.build": must be py:MODULE:FUNCTION, such as "py:my_networks:build"',
+            '5:1: networks."my own": a network\'s name must not hold spaces',
+            '6:1: networks."py:x": a network\'s name must not hold a ":", as it is a name of your own',
+            '6:10: networks."py:x" = 3: must be py:MODULE:FUNCTION, such as "py:my_networks:build", or in Python the '
+            "function itself",
+        ],
+    ),
+    "networks that are no table": (
+        f"networks = 3\n{TOP}[[arms]]",
+        ['1:12: networks = 3: must be a table of names and functions, such as {mine = "py:my_networks:build"}'],
+    ),
+    "a function without a module": (
+        '[[arms]]\nbackbone = "py:build"',
+        ['4:12: arms[0].backbone = "py:build": must be py:MODULE:FUNCTION, such as "py:my_networks:build"'],
+    ),
+    "a key without a weights file": (
+        '[[arms]]\nweights_key = "ema"',
+        ['4:15: arms[0].weights_key = "ema": goes with a weights file; weights is "default"'],
     ),
     "a name that is no text": (f"name = 5\n{TOP}[[arms]]", ["1:8: name = 5: must be text in quotes"]),
     "an empty name": (f'name = " "\n{TOP}[[arms]]', ['1:8: name = " ": must not be empty']),

@@ -69,7 +69,7 @@ def test_the_toml_is_a_study(tmp_path: Path) -> None:
         data = "" if "[data]" in block else '[data]\nsource = "digits"\n'
         file.write_text(data + block, encoding="utf-8")
         arms.append(load_study(file).expand())
-    assert [len(each) for each in arms] == [12, 2, 36]
+    assert [len(each) for each in arms] == [12, 2, 2, 36]
     assert [arm.name for arm in arms[1]] == ["head first 2ep", "head first 4ep"]
 
 

@@ -86,7 +86,7 @@ def test_what_is_meant(level: str, key: str, given: object, meant: str) -> None:
         ("recipe", "patience", "give a list, such as epochs = [2, 5, 10]: its arms share one training run"),
         ("optimizer", "betas", "Adam and AdamW run with torch's own betas and eps"),
         ("head", "zzz", "known here: hidden, dropout"),
-        ("study", "colour", "known here: name, data, defaults, arms"),
+        ("study", "colour", "known here: name, data, networks, defaults, arms"),
     ],
 )
 def test_what_has_no_key(level: str, key: str, said: str) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from frostline._version import __version__
+from frostline.cli._backbones import backbones
 from frostline.cli._cache import cache_app
 from frostline.cli._check import check
 from frostline.cli._doctor import doctor
@@ -53,6 +54,9 @@ app.command("run", epilog=epilog("frostline run starter", "frostline run study.t
 app.command("check", epilog=epilog("frostline check study.toml"))(check)
 app.command("plan", epilog=epilog("frostline plan starter", "frostline plan study.toml --json"))(plan)
 app.command("stages", epilog=epilog("frostline stages resnet18", "frostline stages timm:vit_tiny_patch16_224"))(stages)
+app.command(
+    "backbones", epilog=epilog("frostline backbones resnet18", "frostline backbones 'timm:convnext*' --measure")
+)(backbones)
 app.command("runs", epilog=epilog("frostline runs"))(runs)
 app.command(
     "show",

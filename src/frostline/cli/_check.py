@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import typer
 
-from frostline.cli._options import JsonOption, SetOption, StudyArgument, print_json
+from frostline.cli._options import JsonOption, SetOption, StudyArgument, print_json, remark
 from frostline.quantities import format_number_of
 
 __all__ = ["check"]
@@ -14,8 +14,8 @@ def check(study: StudyArgument, overrides: SetOption = None, as_json: JsonOption
     """Report everything that is wrong with a study, at once.
 
     Each problem is shown with file, line, column, key, what is allowed and the closest name; a backbone, stage or
-    weights file that doesn't exist, with the arm that uses it. Exits with 1 if there are any. Nothing is trained, and
-    no images are read.
+    weights file that doesn't exist, or a weights file of another network, with the arm that uses it. Exits with 1 if
+    there are any. Nothing is trained, and no images are read.
     """
     import frostline
 
@@ -23,7 +23,7 @@ def check(study: StudyArgument, overrides: SetOption = None, as_json: JsonOption
     asked = None if problems else frostline.load_study(study, overrides or ())
     if asked is not None:
         # Only arms that can be told can be looked up, and only this may have to import torch.
-        problems = frostline.check_networks(asked)
+        problems = frostline.check_networks(asked, listener=remark)
     if as_json:
         print_json([asdict(problem) for problem in problems])
     else:

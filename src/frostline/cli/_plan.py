@@ -1,6 +1,5 @@
 """``frostline plan``: what a study's arms share, why, and what that should cost."""
 
-import sys
 from typing import TYPE_CHECKING
 
 from frostline.cli._options import (
@@ -12,6 +11,7 @@ from frostline.cli._options import (
     SetOption,
     StudyArgument,
     print_json,
+    remark,
 )
 
 if TYPE_CHECKING:
@@ -57,12 +57,9 @@ class _Listener:
         self.data: DataSummary | None = None
 
     def __call__(self, event: "Event") -> None:
-        from frostline.cli._listener import describe_event
         from frostline.execution.events import DataRead
 
         if isinstance(event, DataRead):
             self.data = event.summary
-            return
-        text = describe_event(event)
-        if text is not None:
-            print(text, file=sys.stderr, flush=True)
+        else:
+            remark(event)

@@ -11,12 +11,12 @@ __all__ = ["stages"]
 
 def stages(
     backbone: Annotated[
-        str, typer.Argument(metavar="BACKBONE", help="A torchvision network, or timm:NAME for one of timm's.")
+        str, typer.Argument(metavar="BACKBONE", help="A torchvision network, timm:NAME, or py:MODULE:FUNCTION.")
     ],
     image_size: Annotated[int, typer.Option(min=1, metavar="PIXELS", help="Side of the images, in pixels.")] = 224,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a backbone's stages, and what training from each would mean.
+    """Show a backbone's stages, and what training from each means.
 
     In execution order: layers, parameters, operations per image, what goes into the stage, and how many parameters
     train_from would train.

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import TYPE_CHECKING
 
+from frostline.models import find_own
 from frostline.places import cache_directory
 from frostline.plan import Rates, choose_layout, pass_batch_size
 
@@ -206,5 +207,7 @@ def _measured_cuts(facts: BackboneFacts, cuts: Iterable[str]) -> list[str]:
 def _path(facts: BackboneFacts, engine: str) -> Path:
     """Return where the rates of a backbone at an image size are kept, for this machine and these packages."""
     versions = "-".join(metadata.version(name) for name in ("torch", "openvino"))
-    name = f"{facts.backbone}-{facts.image_size}-{engine}-{MACHINE}-{versions}-{WAY}.json"
+    own = find_own(facts.backbone)
+    backbone = facts.backbone if own is None else f"{facts.backbone}-{own.code[:12]}"
+    name = f"{backbone}-{facts.image_size}-{engine}-{MACHINE}-{versions}-{WAY}.json"
     return cache_directory() / "calibration" / name.replace("/", "_").replace(":", "_")

@@ -6,27 +6,48 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from frostline.errors import ModelError, StudyError, closest
-from frostline.models import WEIGHTS_SUFFIXES
+from frostline.execution._own import knows_networks
+from frostline.execution.events import Notice
+from frostline.models import WEIGHTS_SUFFIXES, find_own, known_backbones
 from frostline.models.facts import backbone_facts
 from frostline.study import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from frostline.execution._networks import Networks
+    from frostline.execution.events import Listener
     from frostline.study import Arm, Recipe, Study
 
 __all__ = ["check_classes", "check_networks", "raise_problems"]
 
 
-def check_networks(study: Study) -> list[Problem]:
+@knows_networks
+def check_networks(
+    study: Study, *, networks: Networks | None = None, read_weights: bool = True, listener: Listener | None = None
+) -> list[Problem]:
     """Return what is wrong with the backbones, frost lines and weights of a study's arms, each problem once.
 
-    Imports torch for a backbone that isn't known yet on this machine.
+    Imports torch for a backbone that isn't known yet on this machine, and where there are weights files to read.
+
+    Args:
+        study: what is asked.
+        networks: keeps what is loaded, for a run that goes on to use it.
+        read_weights: whether weights files are read and own networks built; else only whether they are there.
+        listener: told what there is to know about weights files.
     """
     problems: dict[tuple[str, str], Problem] = {}
+    for name in study.networks:
+        if name in known_backbones():
+            message = "is the name of a torchvision network: give yours another"
+            problems[name, message] = Problem(None, None, None, f"networks.{name}", message)
+    reading = _Reading(networks) if read_weights else None
     for arm in study.expand():
-        for key, message in _problems(arm.recipe):
+        for key, message in _problems(arm.recipe, reading):
             problems.setdefault((key, message), Problem(None, None, None, f'arm "{arm.name}": {key}', message))
+    if reading is not None and listener is not None:
+        for note in reading.notes:
+            listener(Notice(note))
     return list(problems.values())
 
 
@@ -47,26 +68,61 @@ def raise_problems(problems: Sequence[Problem]) -> None:
         raise StudyError("\n".join(str(problem) for problem in problems), problems)
 
 
-def _weights_problems(given: str) -> Iterator[str]:
+class _Reading:
+    """Loads weights files and own networks, each once, and keeps what is wrong with them."""
+
+    def __init__(self, networks: Networks | None) -> None:
+        self._networks = networks
+        self._found: dict[tuple[object, ...], str | None] = {}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What there is to say about the weights that were read."""
+        return () if self._networks is None else self._networks.notes
+
+    def problem(self, recipe: Recipe) -> str | None:
+        """Return what keeps a recipe's network from being loaded."""
+        from frostline.execution._networks import Networks
+
+        if self._networks is None:
+            self._networks = Networks()
+        key = (recipe.backbone, recipe.weights, recipe.weights_key, recipe.image_size)
+        if key not in self._found:
+            try:
+                self._networks.of(recipe)
+                self._found[key] = None
+            except ModelError as error:
+                self._found[key] = str(error)
+        return self._found[key]
+
+
+def _weights_problem(given: str) -> str | None:
     path = Path(given).expanduser()
-    remedy = 'give a .safetensors or .pth file, "default" or "none"'
+    remedy = f'give a file ending in {", ".join(WEIGHTS_SUFFIXES)}, "default" or "none"'
     try:
         if not path.is_file():
-            yield f'no file "{given}": {remedy}{closest(given, ("default", "none"))}'
-        elif path.suffix not in WEIGHTS_SUFFIXES:
-            yield f'"{given}" is of another kind: {remedy}'
+            return f'no file "{given}": {remedy}{closest(given, ("default", "none"))}'
+        if not path.name.endswith(WEIGHTS_SUFFIXES):
+            return f'"{given}" is of another kind: {remedy}'
     except OSError as error:
-        yield f'"{given}" can\'t be read ({error.strerror}): {remedy}'
+        return f'"{given}" can\'t be read ({error.strerror}): {remedy}'
+    return None
 
 
-def _problems(recipe: Recipe) -> Iterator[tuple[str, str]]:
-    if recipe.weights not in ("default", "none"):
-        yield from (("weights", problem) for problem in _weights_problems(recipe.weights))
+def _problems(recipe: Recipe, reading: _Reading | None) -> Iterator[tuple[str, str]]:
+    is_file = recipe.weights not in ("default", "none")
+    weights = _weights_problem(recipe.weights) if is_file else None
+    if weights is not None:
+        yield "weights", weights
     try:
         facts = backbone_facts(recipe.backbone, recipe.image_size, recipe.weights)
     except ModelError as error:
         yield "backbone", str(error)
         return
+    if reading is not None and weights is None and (is_file or find_own(recipe.backbone) is not None):
+        problem = reading.problem(recipe)
+        if problem is not None:
+            yield ("weights" if is_file else "backbone"), problem.removeprefix("weights ")
     for phase in recipe.phases:
         try:
             facts.resolve(phase.train_from)

@@ -106,8 +106,8 @@ def _test_pass(context: Context, recipe: Recipe, last: TrajectoryPlan) -> PassPl
     planned = next(
         p
         for p in context.plan.passes
-        if (p.backbone, p.weights, p.image_size, p.activations)
-        == (recipe.backbone, recipe.weights, recipe.image_size, last.activations)
+        if (p.backbone, p.weights, p.weights_key, p.image_size, p.activations)
+        == (recipe.backbone, recipe.weights, recipe.weights_key, recipe.image_size, last.activations)
         and last.cut in p.cuts
         and "val" in p.splits  # not the augmented pass of some seed
     )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from frostline.data import Split, View
     from frostline.execution._context import Context
+    from frostline.execution._networks import Pretrained
     from frostline.features import Features, FeatureSpec
     from frostline.plan import Activations, PassPlan, Source
     from frostline.study import Recipe
@@ -29,9 +30,9 @@ __all__ = ["engine_request", "make_pass", "open_features"]
 def make_pass(context: Context, planned: PassPlan) -> None:
     """Run a planned pass over each of its splits and views; what the cache has is not made again."""
     context.emit(PassStarted(planned.name, planned.n_images))
-    backbone = context.networks.backbone(planned.backbone, planned.weights, planned.image_size)
+    backbone = context.networks.of(planned)
     facts = context.facts(planned.backbone, planned.image_size)
-    request = engine_request(context, planned.backbone, planned.weights, planned.image_size, planned.cuts)
+    request = engine_request(context, planned, planned.cuts)
     seconds, n_bytes, done, engines, reused = 0.0, 0, 0, [], True
     for source in planned.sources:
         split, n = context.dataset.split(source.split), planned.splits[source.split]
@@ -89,12 +90,10 @@ def open_features(
     return opened
 
 
-def engine_request(
-    context: Context, backbone: str, weights: str, image_size: int, cuts: tuple[str, ...]
-) -> EngineRequest:
+def engine_request(context: Context, network: Pretrained, cuts: tuple[str, ...]) -> EngineRequest:
     """Return what an engine is asked for that takes images to some cuts of a backbone."""
-    loaded = context.networks.backbone(backbone, weights, image_size)
-    costs = context.costs(backbone, image_size)
+    loaded = context.networks.of(network)
+    costs = context.costs(network.backbone, network.image_size)
 
     def make_prefix() -> torch.nn.Module:
         from frostline.models import build_chain

@@ -12,6 +12,7 @@ from frostline.data import load_dataset, load_images, summarise_data
 from frostline.errors import FrostlineError
 from frostline.execution._calibration import Asked, Situation, known_rates, measure_rates
 from frostline.execution._checks import check_classes, check_networks, raise_problems
+from frostline.execution._own import is_only_here, knows_networks
 from frostline.execution.events import DataRead, Notice
 from frostline.models.facts import backbone_facts
 from frostline.plan import NO_BUDGETS, CachePolicy, CostModel, build_plan, choose_threads, nothing_stored, read_budgets
@@ -99,7 +100,8 @@ def prepare(
         StudyError, DataError, ModelError: the study asks for what isn't there.
     """
     arms = study.expand()
-    raise_problems(check_networks(study))  # before the images, which may take a download
+    if networks is None:  # a run has checked them, and read their weights
+        raise_problems(check_networks(study, read_weights=False))  # before the images, which may take a download
     # A run names what it stores by what is in the images; a plan only counts them.
     dataset = load_dataset(study.data, remembered=networks is None)
     raise_problems(check_classes(arms, dataset.classes))
@@ -125,7 +127,7 @@ def prepare(
             rates = measure_rates(facts, asked, situation)
             if situation is not None:
                 rates = replace(rates, setup=0.0)  # what was compiled to be measured is what the pass uses
-        costs[key] = CostModel(facts, rates, device)
+        costs[key] = CostModel(facts, rates, device, only_here=is_only_here(facts.backbone))
     return Prepared(study, arms, dataset, costs)
 
 
@@ -150,6 +152,7 @@ def _asked(
     return asked
 
 
+@knows_networks
 def plan_study(
     study: Study,
     *,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from frostline.errors import LedgerError
+from frostline.execution._own import describe_code
 from frostline.execution.events import Listener, Notice
 from frostline.plan import Decided, pass_batch_size
 
@@ -21,7 +22,7 @@ __all__ = ["decided_by", "describe_basis", "take_up"]
 
 
 def describe_basis(study: Study, networks: Networks, device: torch.device, engine: str) -> dict[str, Any]:
-    """Return what a run's numbers rest on beside its study: device, engine, numerics, and the weights by digest.
+    """Return what a run's numbers rest on beside its study: device, engine, numerics, weights and own code by digest.
 
     The rest of the numerics, layout and threads, the plan has for each trajectory: a rule gives them.
 
@@ -30,16 +31,20 @@ def describe_basis(study: Study, networks: Networks, device: torch.device, engin
     """
     weights = {}
     for arm in study.expand():
-        key = arm.recipe.backbone, arm.recipe.weights, arm.recipe.image_size
-        name = "{}, weights {}, {} px".format(*key)
+        recipe = arm.recipe
+        key = f" {recipe.weights_key}" if recipe.weights_key else ""
+        name = f"{recipe.backbone}, weights {recipe.weights}{key}, {recipe.image_size} px"
         if name not in weights:
-            weights[name] = networks.identity(*key).weights_digest
+            weights[name] = networks.identity(recipe).weights_digest
     numerics = {
         "capability": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "pass_batch_size": pass_batch_size(device.type),
     }
-    return {"device": str(device), "engine": engine, "numerics": numerics, "weights": weights}
+    basis: dict[str, Any] = {"device": str(device), "engine": engine, "numerics": numerics, "weights": weights}
+    code = describe_code(study)
+    # First, since other code may well be why weights differ.
+    return {"code of own networks": code, **basis} if code else basis
 
 
 def take_up(

@@ -129,7 +129,7 @@ def rows_of(context: Context, planned: TrajectoryPlan, recipe: Recipe, split_nam
     images = ImageRows(dataset, split, preprocessing, recipe if split_name == "train" else None)
     if planned.cut == "input":
         return images
-    request = engine_request(context, recipe.backbone, recipe.weights, recipe.image_size, (planned.cut,))
+    request = engine_request(context, recipe, (planned.cut,))
     size = request.key.batch_size
     first = load_images(dataset, dataset.train, np.arange(min(size, len(dataset.train))), preprocessing)
     ready = ready_engine(context.store.engines, request, first, lambda text: context.emit(Notice(text)))

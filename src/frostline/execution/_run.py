@@ -17,6 +17,7 @@ from frostline.execution._devices import choose_device, choose_engine, describe_
 from frostline.execution._files import RunFiles
 from frostline.execution._heads import run_heads
 from frostline.execution._networks import Networks
+from frostline.execution._own import knows_networks
 from frostline.execution._passes import make_pass
 from frostline.execution._plain import plain_trajectory, run_plain
 from frostline.execution._prepare import Prepared, check_cache_policy, prepare
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["run"]
 
 
+@knows_networks
 def run(
     study: Study,
     *,
@@ -79,9 +81,11 @@ def run(
     budgets = read_budgets(disk, memory)
     chosen_device = choose_device(device)
     chosen_engine = "torch" if plain else choose_engine(engine, chosen_device)
-    raise_problems(check_networks(study))
     networks = Networks()
+    raise_problems(check_networks(study, networks=networks))
     basis = describe_basis(study, networks, chosen_device, chosen_engine)
+    for note in networks.notes:
+        emit(Notice(note))
     engines = Engines()
     prepared = prepare(study, emit, networks, engines, chosen_engine, chosen_device.type)
     started = time.perf_counter()

@@ -31,7 +31,7 @@ def feature_spec(
     dataset: Dataset, networks: Networks, engine: str, layout: Layout, source: Source, view: View | None, cut: str
 ) -> FeatureSpec:
     """Return what decides the rows of a source's view at a cut."""
-    identity = networks.identity(source.backbone, source.weights, source.image_size)
+    identity = networks.identity(source)
     return FeatureSpec(
         images=dataset.split(source.split).fingerprint,
         preprocessing=identity.preprocessing,

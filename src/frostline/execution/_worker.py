@@ -15,7 +15,7 @@ import threading
 import time
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import torch
 
@@ -23,15 +23,17 @@ from frostline.data import load_dataset
 from frostline.errors import DataError, FrostlineError
 from frostline.execution._context import Context
 from frostline.execution._files import RunFiles
-from frostline.execution._networks import Networks
+from frostline.execution._networks import Identity, Networks
 from frostline.execution._trajectories import run_trajectory
 from frostline.execution.events import StepProgress
 from frostline.features import FeatureStore
 from frostline.ledger import Ledger
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from frostline.execution._own import Portable
     from frostline.execution._prepare import Prepared
     from frostline.execution.events import Event
     from frostline.plan import Plan
@@ -44,7 +46,10 @@ SECONDS_BETWEEN_STEPS = 0.1
 
 @dataclass(frozen=True)
 class Task:
-    """What a worker must know of a run to train its trajectories, on so many threads."""
+    """What a worker must know of a run to train its trajectories, on so many threads.
+
+    ``identities`` are those of the run's networks: what the worker builds must be the same.
+    """
 
     prepared: Prepared
     plan: Plan
@@ -52,6 +57,8 @@ class Task:
     run: str
     engine: str
     threads: int
+    own: Portable
+    identities: Mapping[Any, Identity]
 
 
 @dataclass(frozen=True)
@@ -80,7 +87,7 @@ def main() -> None:
     torch.set_num_threads(task.threads)
     asked: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(sys.stdin.buffer, asked), daemon=True).start()
-    with Ledger(task.workspace) as ledger, closing(FeatureStore()) as store:
+    with task.own.known(), Ledger(task.workspace) as ledger, closing(FeatureStore()) as store:
         context = _context(task, ledger, store, answers)
         planned = {trajectory.id: trajectory for trajectory in task.plan.trajectories}
         while True:
@@ -114,7 +121,7 @@ def _context(task: Task, ledger: Ledger, store: FeatureStore, answers: BinaryIO)
         run=task.run,
         files=RunFiles(ledger.run_directory(task.run)),
         store=store,
-        networks=Networks(),
+        networks=Networks(task.identities),
         device=torch.device("cpu"),
         engine=task.engine,
         plain=False,

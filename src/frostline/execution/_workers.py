@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import frostline.errors
 from frostline.data import detach
 from frostline.errors import FrostlineError, TrainingError
+from frostline.execution._own import make_portable
 from frostline.execution._worker import Done, Failed, Task
 from frostline.execution.events import Notice, TrajectoryEnded
 
@@ -57,6 +58,8 @@ class Workers:
             context.run,
             context.engine,
             threads,
+            make_portable(prepared.study),
+            dict(context.networks.identities),
         )
         self._messages: queue.SimpleQueue[tuple[_Worker, object]] = queue.SimpleQueue()
         self._workers = [_Worker(pickle.dumps(task), threads, self._messages) for _ in range(n_workers)]

@@ -1,11 +1,11 @@
-"""Networks as torchvision and timm build them, with their own classifier and with or without their own weights."""
+"""Networks as torchvision, timm or the user's own functions build them, with their own classifier and weights."""
 
 from __future__ import annotations
 
 import inspect
 import typing
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,15 +13,17 @@ import torch
 
 from frostline.errors import ModelError
 from frostline.models._names import TIMM, check_backbone
+from frostline.models._own import find_own
+from frostline.models._own_building import IMAGENET_MEAN, IMAGENET_STD, build_own, expected_images
 from frostline.streams import stream_seed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from torch import nn
 
     from frostline.models._layout import Layout
+    from frostline.models._own import OwnNetwork
 
 __all__ = ["Source", "find_source"]
 
@@ -34,28 +36,29 @@ class Source:
 
     ``build(pretrained)`` makes the network for the image size asked; ``url``, or ``hub`` on the Hugging Face hub, is
     where its own weights come from, None where there are none; mean, std and interpolation are what those expect.
-    ``build_from_file`` reads a local file the library's own way, and gives None where that fails. ``layouts`` keeps
-    what was found of its networks, by the path of the classifier and the image size.
+    ``build_from_tensors`` reads the tensors of a file the library's own way, and gives None where that fails.
+    ``own`` is set for a network of the user's own, whose function decides its weights. ``layouts`` keeps what was
+    found of its networks, by the path of the classifier and the image size.
     """
 
     backbone: str
     build: Callable[[bool], nn.Module]
-    build_from_file: Callable[[Path], nn.Module | None]
+    build_from_tensors: Callable[[dict[str, torch.Tensor]], nn.Module | None]
     url: str | None
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     interpolation: Interpolation
     hub: str | None = None
+    own: OwnNetwork | None = None
     layouts: dict[tuple[str, int], Layout] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def build_random(self) -> nn.Module:
-        """Return the network with random weights, the same in every call; torch's generator isn't moved."""
+        """Return the network with random weights, or its function's, the same in every call; no generator is moved."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(stream_seed("weights"))
             return self.build(False)
 
 
-@lru_cache(maxsize=2)
 def find_source(backbone: str, image_size: int, *, any_size: bool) -> Source:
     """Return how to build a backbone for images of a size.
 
@@ -67,9 +70,16 @@ def find_source(backbone: str, image_size: int, *, any_size: bool) -> Source:
     Raises:
         ModelError: the name is unknown, or the network is for images of another size only.
     """
+    return _find_source(backbone, image_size, any_size, find_own(backbone))
+
+
+@lru_cache(maxsize=2)
+def _find_source(backbone: str, image_size: int, any_size: bool, own: OwnNetwork | None) -> Source:
     check_backbone(backbone)
+    if own is not None and not own.registered:
+        return _own_source(own, image_size)
     if backbone.startswith(TIMM):
-        return _timm_source(backbone, image_size)
+        return _timm_source(backbone, image_size, own)
     return _torchvision_source(backbone, image_size, any_size)
 
 
@@ -104,7 +114,7 @@ def _torchvision_source(backbone: str, image_size: int, any_size: bool) -> Sourc
         return typing.cast("nn.Module", builder(weights=None, **random_kwargs))
 
     mean, std = tuple(preset.mean), tuple(preset.std)
-    return Source(backbone, build, lambda _path: None, weights.url, mean, std, preset.interpolation.value)
+    return Source(backbone, build, lambda _tensors: None, weights.url, mean, std, preset.interpolation.value)
 
 
 def _accepted(builder: Callable[..., nn.Module]) -> set[str]:
@@ -113,7 +123,18 @@ def _accepted(builder: Callable[..., nn.Module]) -> set[str]:
     return set(inspect.signature(network).parameters)
 
 
-def _timm_source(backbone: str, image_size: int) -> Source:
+def _own_source(own: OwnNetwork, image_size: int) -> Source:
+    def build(_pretrained: bool) -> nn.Module:
+        return build_own(own, image_size)
+
+    unnamed = Source(
+        own.name, build, lambda _tensors: None, None, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "bilinear", own=own
+    )
+    mean, std, interpolation = expected_images(unnamed.build_random())
+    return replace(unnamed, mean=mean, std=std, interpolation=interpolation)
+
+
+def _timm_source(backbone: str, image_size: int, own: OwnNetwork | None) -> Source:
     import timm
 
     name = backbone.removeprefix(TIMM)
@@ -121,7 +142,7 @@ def _timm_source(backbone: str, image_size: int) -> Source:
     kwargs: dict[str, Any] = {}
     interpolation: Interpolation = "bicubic"
     if cfg is None:
-        mean, std, url, hub = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), None, None
+        mean, std, url, hub = IMAGENET_MEAN, IMAGENET_STD, None, None
     else:
         mean, std = tuple(cfg.mean), tuple(cfg.std)
         interpolation = cfg.interpolation if cfg.interpolation in ("bilinear", "nearest") else "bicubic"
@@ -137,16 +158,19 @@ def _timm_source(backbone: str, image_size: int) -> Source:
             except (TypeError, AssertionError, ValueError) as error:
                 if "img_size" not in kwargs:
                     raise
-                own = cfg.input_size[-1]
+                fixed = cfg.input_size[-1]
                 raise ModelError(
-                    f"backbone {backbone} takes images of {own} pixels only, not {image_size}: "
-                    f"set image_size = {own} ({error})"
+                    f"backbone {backbone} takes images of {fixed} pixels only, not {image_size}: "
+                    f"set image_size = {fixed} ({error})"
                 ) from error
 
-    def build_from_file(path: Path) -> nn.Module | None:
+    def build_registered(pretrained: bool, **more: Any) -> nn.Module:
+        return build_own(own, image_size, lambda: build(pretrained, **more)) if own else build(pretrained, **more)
+
+    def build_from_tensors(tensors: dict[str, torch.Tensor]) -> nn.Module | None:
         try:
-            return build(True, pretrained_cfg_overlay={"file": str(path)})
-        except Exception:  # the file isn't of this network; by what it fails depends on timm's code for it
+            return build_registered(True, pretrained_cfg_overlay={"state_dict": tensors})
+        except Exception:  # the tensors aren't of this network; by what it fails depends on timm's code for it
             return None
 
-    return Source(backbone, build, build_from_file, url, mean, std, interpolation, hub)
+    return Source(backbone, build_registered, build_from_tensors, url, mean, std, interpolation, hub, own)

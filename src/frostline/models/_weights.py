@@ -4,85 +4,62 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
-from frostline.errors import WeightsError, closest
+from frostline.errors import WeightsError
 from frostline.models._classifier import find_classifier
 from frostline.models._downloads import build_pretrained
+from frostline.models._matching import check_values, few, find_prefix, match_tensors
 from frostline.models._names import TIMM
-from frostline.models._weights_at_hand import LITE0, WEIGHTS_SUFFIXES, lite0_file
+from frostline.models._weights_at_hand import LITE0, lite0_file
+from frostline.models._weights_file import read_weights_file
 
 if TYPE_CHECKING:
     from torch import nn
 
     from frostline.models._sources import Source
+    from frostline.models._weights_file import WeightsFile
 
-__all__ = ["digest_tensors", "load_network", "read_tensors"]
+__all__ = ["LoadedNetwork", "digest_tensors", "load_network"]
 
 
-def load_network(source: Source, weights: str) -> tuple[nn.Module, str]:
-    """Return a network with its weights, in eval mode, and where they came from.
+class LoadedNetwork(NamedTuple):
+    """A network with its weights, in eval mode, where they came from, and what there is to say about them."""
+
+    module: nn.Module
+    weights_from: str
+    notes: tuple[str, ...] = ()
+
+
+def load_network(source: Source, weights: str, weights_key: str | None = None) -> LoadedNetwork:
+    """Return a network with its weights.
 
     Args:
         source: the backbone.
-        weights: ``default``, ``none``, or the path of a ``.safetensors`` or ``.pth`` file with the network's own names.
+        weights: ``default``, ``none``, or the path of a file of tensors by name.
+        weights_key: which tensors of the file, where it holds several sets.
 
     Raises:
         WeightsError: weights that can't be had, are damaged, or are of another network.
     """
-    if weights == "none":
-        return source.build_random().eval(), "random"
+    as_built = source.own is not None and source.url is None and source.hub is None
+    if weights == "none" or (weights == "default" and as_built):
+        return LoadedNetwork(source.build_random().eval(), "its function" if as_built else "random")
     if weights == "default":
         packaged = lite0_file() if source.backbone == LITE0 else None
         if packaged is None:
-            return build_pretrained(source).eval(), str(source.hub or source.url)
+            return LoadedNetwork(build_pretrained(source).eval(), str(source.hub or source.url))
         module = source.build_random()
-        _load_in_order(module, read_tensors(packaged), packaged)
-        return module.eval(), str(packaged)
+        _load_in_order(module, read_weights_file(packaged).tensors, packaged)
+        return LoadedNetwork(module.eval(), str(packaged))
     path = Path(weights).expanduser()
-    tensors = read_tensors(path)
-    module = source.build_random()
-    try:
-        _load_by_name(module, tensors, path, source.backbone)
-    except WeightsError:
-        # timm's own files may need timm's own reader: other names, or positions for another image size.
-        converted = source.build_from_file(path) if source.backbone.startswith(TIMM) else None
-        if converted is None:
-            raise
-        module = converted
-    return module.eval(), str(path)
-
-
-def read_tensors(path: Path) -> dict[str, torch.Tensor]:
-    """Return the tensors of a ``.safetensors`` or ``.pth`` file by name; code in a ``.pth`` is never run.
-
-    Raises:
-        WeightsError: the file is absent, of another kind, damaged, or holds other things than named tensors.
-    """
-    if path.suffix not in WEIGHTS_SUFFIXES:
-        raise WeightsError(
-            f'weights "{path}": must be "default", "none", or a file ending in {" or ".join(WEIGHTS_SUFFIXES)}'
-        )
-    if not path.is_file():
-        raise WeightsError(f'weights "{path}": there is no such file')
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            state: Any = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # each format has its own errors for a damaged file, and torch's are many
-        reason = str(error).splitlines()[0] if str(error) else repr(error)
-        raise WeightsError(f'weights "{path}": can\'t be read as named tensors: {reason}') from error
-    for wrapper in ("state_dict", "model"):
-        if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
-            state = state[wrapper]
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise WeightsError(f'weights "{path}": holds other things than tensors by name, so it is no state_dict')
-    return {str(name): value for name, value in state.items()}
+    file = read_weights_file(path, weights_key)
+    module, notes = _load_file(source, file, path)
+    shown = f"{path} ({file.key})" if file.key else str(path)
+    said = tuple(f'weights "{path}": {note}' for note in (*file.notes, *notes))
+    return LoadedNetwork(module.eval(), shown, said)
 
 
 def digest_tensors(tensors: dict[str, torch.Tensor]) -> str:
@@ -94,37 +71,59 @@ def digest_tensors(tensors: dict[str, torch.Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _load_by_name(module: nn.Module, given: dict[str, torch.Tensor], path: Path, backbone: str) -> None:
-    """Load tensors with the network's own names; its classifier may be absent or of other classes: it is replaced."""
-    heads = tuple(f"{head}." for head in find_classifier(module, backbone))
+def _load_file(source: Source, file: WeightsFile, path: Path) -> tuple[nn.Module, tuple[str, ...]]:
+    """Return a network with the tensors of a file, and what was left out of it."""
+    module = source.build_random()
     own = module.state_dict()
-    fits = {name for name in own if name in given and given[name].shape == own[name].shape}
-    wanted = [name for name in own if not name.startswith(heads)]
-    given = {name: tensor for name, tensor in given.items() if name in fits or not name.startswith(heads)}
-    missing = [name for name in wanted if name not in given]
-    unknown = [name for name in given if name not in own]
-    if missing or unknown:
-        what = f"lacks {_few(missing)}" if missing else f"has {_few(unknown)}, which the network lacks"
-        hint = closest(missing[0], unknown) if missing and unknown else ""
-        raise WeightsError(f'weights "{path}" are not of {backbone}: the file {what}{hint}')
-    _copy(module, given, f'weights "{path}" are not of {backbone}')
+    heads = tuple(f"{head}." for head in find_classifier(module, source.backbone))
+    try:
+        matched = match_tensors(file.tensors, own, heads)
+    except WeightsError as error:
+        # timm's own files may need timm's own reader: other names, or positions for another image size.
+        converted = _convert(source, file.tensors, own, heads, path) if source.backbone.startswith(TIMM) else None
+        if converted is None:
+            raise WeightsError(f'weights "{path}" are not of {source.backbone}: the file {error}') from error
+        return converted, ()
+    _fill(module, _checked(matched.tensors, own, path))
+    beside = [name for name in matched.left_out if not name.endswith("num_batches_tracked")]
+    return module, (f"left out, as {source.backbone} doesn't use them: {few(beside)}",) if beside else ()
+
+
+def _convert(
+    source: Source, given: dict[str, torch.Tensor], own: dict[str, torch.Tensor], heads: tuple[str, ...], path: Path
+) -> nn.Module | None:
+    """Return a network as its library reads a file's tensors; None where it has no way, or this is another network."""
+    prefix = find_prefix(given, own, heads)
+    bare = {name.removeprefix(prefix): tensor for name, tensor in given.items() if name.startswith(prefix)}
+    tensors = _checked(bare, own, path)
+    for name, tensor in own.items():
+        if name.startswith(heads) and (name not in tensors or tensors[name].shape != tensor.shape):
+            tensors[name] = tensor  # a classifier of other classes; it is replaced
+    return source.build_from_tensors(tensors)
+
+
+def _checked(tensors: dict[str, torch.Tensor], own: dict[str, torch.Tensor], path: Path) -> dict[str, torch.Tensor]:
+    try:
+        return check_values(tensors, own)
+    except WeightsError as error:
+        raise WeightsError(f'weights "{path}": the file {error}') from error
 
 
 def _load_in_order(module: nn.Module, given: dict[str, torch.Tensor], path: Path) -> None:
     """Load tensors whose names are another implementation's, but whose order is the network's."""
-    names = list(module.state_dict())
-    if len(names) != len(given):
-        raise WeightsError(f'weights "{path}": {len(given)} tensors, where {LITE0} has {len(names)}')
-    _copy(module, dict(zip(names, given.values(), strict=True)), f'weights "{path}"')
-
-
-def _copy(module: nn.Module, given: dict[str, torch.Tensor], what: str) -> None:
     own = module.state_dict()
-    for name, tensor in given.items():
+    if len(own) != len(given):
+        raise WeightsError(f'weights "{path}": {len(given)} tensors, where {LITE0} has {len(own)}')
+    tensors = dict(zip(own, given.values(), strict=True))
+    for name, tensor in tensors.items():
         if own[name].shape != tensor.shape:
-            raise WeightsError(f"{what}: {name} has shape {list(tensor.shape)}, not {list(own[name].shape)}")
-    module.load_state_dict(given, strict=False)
+            raise WeightsError(f'weights "{path}": {name} has shape {list(tensor.shape)}, not {list(own[name].shape)}')
+    _fill(module, tensors)
 
 
-def _few(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+def _fill(module: nn.Module, tensors: dict[str, torch.Tensor]) -> None:
+    """Copy tensors of the right names and shapes into a network, whatever version of its code they were saved by."""
+    own = module.state_dict()
+    with torch.no_grad():
+        for name, tensor in tensors.items():
+            own[name].copy_(tensor)

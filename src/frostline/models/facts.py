@@ -11,18 +11,19 @@ import json
 import os
 import tempfile
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from hashlib import sha256
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from frostline.errors import ModelError, closest
+from frostline.models._own import find_own
 from frostline.places import cache_directory
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["BackboneFacts", "CutFacts", "StageFacts", "backbone_facts", "library_versions"]
+__all__ = ["BackboneFacts", "CutFacts", "StageFacts", "backbone_facts", "known_facts", "library_versions"]
 
 FORMAT = 2
 """Raised whenever the same libraries would give other facts, so that older files are not read."""
@@ -129,6 +130,7 @@ class BackboneFacts:
         return "input"
 
 
+@cache
 def library_versions() -> dict[str, str]:
     """Return the versions of the libraries that decide what a network is, without importing them."""
     return {name: version(name) for name in ("torch", "torchvision", "timm")}
@@ -141,21 +143,35 @@ def backbone_facts(backbone: str, image_size: int, weights: str = "default") -> 
     nothing is downloaded.
 
     Args:
-        backbone: a torchvision name such as ``resnet18``, or ``timm:NAME``.
+        backbone: a torchvision name such as ``resnet18``, ``timm:NAME``, or ``py:MODULE:FUNCTION``.
         image_size: side of the square images, in pixels.
         weights: where the weights come from; it only matters to networks whose weights fix the image size.
 
     Raises:
         ModelError: the backbone is unknown, has no linear classifier, or doesn't take images of that size.
     """
-    return _facts(backbone, image_size, weights == "none", str(cache_directory()))
+    own = find_own(backbone)
+    return _facts(backbone, image_size, weights == "none", "" if own is None else own.code, str(cache_directory()))
+
+
+def known_facts(backbone: str, image_size: int, weights: str = "default") -> BackboneFacts | None:
+    """Return the facts of a backbone at an image size if the cache has them; imports no torch."""
+    own = find_own(backbone)
+    return _read(*_place(backbone, image_size, weights == "none", "" if own is None else own.code))
+
+
+def _place(backbone: str, image_size: int, any_size: bool, code: str) -> tuple[Path, dict[str, Any]]:
+    """Return the file of a backbone's facts, and what they are of; ``code`` is the digest of an own network's."""
+    key = {"format": FORMAT, "backbone": backbone, "image_size": image_size, "any_size": any_size, **library_versions()}
+    if code:
+        key["code"] = code
+    name = sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:20]
+    return cache_directory() / "facts" / f"{name}.json", key
 
 
 @lru_cache(maxsize=256)
-def _facts(backbone: str, image_size: int, any_size: bool, cache: str) -> BackboneFacts:
-    key = {"format": FORMAT, "backbone": backbone, "image_size": image_size, "any_size": any_size, **library_versions()}
-    name = sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:20]
-    path = cache_directory() / "facts" / f"{name}.json"
+def _facts(backbone: str, image_size: int, any_size: bool, code: str, place: str) -> BackboneFacts:
+    path, key = _place(backbone, image_size, any_size, code)
     known = _read(path, key)
     if known is not None:
         return known

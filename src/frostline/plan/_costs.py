@@ -81,12 +81,14 @@ class EpochWork:
 class CostModel:
     """Predicts seconds for one backbone at one image size; every method is linear in the number of images.
 
-    ``device`` is the kind that it runs on: ``cpu``, ``cuda`` or ``mps``.
+    ``device`` is the kind that it runs on: ``cpu``, ``cuda`` or ``mps``. Only this process can build a network that is
+    ``only_here``, so that none beside it can train it.
     """
 
     facts: BackboneFacts
     rates: Rates
     device: str = "cpu"
+    only_here: bool = False
 
     @property
     def layout(self) -> Layout:

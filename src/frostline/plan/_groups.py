@@ -72,7 +72,8 @@ def group_nodes(
         recipe = arms[node.arm].recipe
         stacked = _is_stacked(node, choices[node.id], costs_of(recipe), works[node.id])
         before = decided[node.id].group if node.id in decided else None
-        key: object = (recipe.backbone, recipe.weights, recipe.image_size, before) if stacked else node.id
+        network = (recipe.backbone, recipe.weights, recipe.weights_key, recipe.image_size)
+        key: object = (*network, before) if stacked else node.id
         members.setdefault(key, []).append(node)
     for key, group in _divided(members, peaks):
         first = group[0]

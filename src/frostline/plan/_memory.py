@@ -58,7 +58,9 @@ HEAD_WORKSPACE, LOGIT_COPIES = 6, 2
 
 def resident_bytes(recipes: Iterable[tuple[Recipe, CostModel]], needs: Sequence[Need]) -> int:
     """Return what stays in memory all along a run: libraries, pretrained weights, and compiled prefixes."""
-    networks = {(r.backbone, r.weights, r.image_size): FLOAT * costs.facts.parameters for r, costs in recipes}
+    networks = {
+        (r.backbone, r.weights, r.weights_key, r.image_size): FLOAT * costs.facts.parameters for r, costs in recipes
+    }
     kept = sorted(networks.values(), reverse=True)[:NETWORKS_KEPT]
     prefixes = {(need.source._replace(split=""), need.cuts): COMPILED_COPIES * _prefix_bytes(need) for need in needs}
     compiled = sorted(prefixes.values(), reverse=True)[:ENGINES_KEPT]

@@ -51,7 +51,8 @@ class Need:
         augmented = source.view_seed is not None
         views = f", {source.augmentation} x{source.views} seed {source.view_seed}" if augmented else ""
         half = ", float16" if source.activations == "float16" else ""
-        weights = "" if source.weights == "default" else f" (weights {source.weights})"
+        key = f" {source.weights_key}" if source.weights_key else ""
+        weights = "" if source.weights == "default" else f" (weights {source.weights}{key})"
         return f"{source.backbone}{weights} {source.image_size} px to {', '.join(self.cuts)}{views}{half}"
 
     def bytes(self, cuts: Iterable[str]) -> int:
@@ -123,6 +124,7 @@ def source_of(recipe: Recipe, split: str, activations: Activations) -> Source:
         augmentation=recipe.augmentation if augmented else "none",
         views=views,
         view_seed=recipe.seed if augmented else None,
+        weights_key=recipe.weights_key,
     )
 
 
@@ -170,5 +172,6 @@ def plan_passes(needs: Sequence[Need]) -> tuple[PassPlan, ...]:
             seconds=seconds,
             bytes=n_bytes,
             arms=len(set().union(*need.users.values())),
+            weights_key=source.weights_key,
         )
     return tuple(passes.values())

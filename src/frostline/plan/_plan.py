@@ -57,6 +57,7 @@ class Source(NamedTuple):
     augmentation: Literal["none", "flip", "crop-flip"]
     views: int
     view_seed: int | None
+    weights_key: str | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ class PassPlan:
     seconds: float
     bytes: int
     arms: int
+    weights_key: str | None = None
 
     @property
     def n_images(self) -> int:
@@ -100,6 +102,7 @@ class PassPlan:
                 self.augmentation,
                 self.views,
                 self.view_seed,
+                self.weights_key,
             )
             for split in self.splits
         )

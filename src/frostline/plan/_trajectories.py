@@ -70,7 +70,7 @@ def grow_tree(arms: Sequence[Arm], facts_of: Callable[[Recipe], BackboneFacts]) 
 
 def _digest(recipe: Recipe, phase: Phase, cut: str, parent: Node | None, parent_epochs: int) -> str:
     """Return twelve hex digits of everything that decides a trajectory's numbers."""
-    common = recipe.model_dump(mode="json", exclude={"phases"})
+    common = recipe.model_dump(mode="json", exclude={"phases"}, exclude_none=True)
     decides = {
         "recipe": common,
         "train_from": cut,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from frostline.quantities import format_fraction, format_loss, format_seconds
 from frostline.report._arms import ArmLine, arm_lines, arms_table, data_notes
+from frostline.report._backbones import backbones_table
 from frostline.report._data import data_table
 from frostline.report._draw import draw, make_console
 from frostline.report._export import to_arrow, to_pandas, write_csv, write_parquet
@@ -22,6 +23,7 @@ __all__ = [
     "Table",
     "arm_lines",
     "arms_table",
+    "backbones_table",
     "data_notes",
     "data_table",
     "draw",

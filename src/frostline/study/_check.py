@@ -13,6 +13,7 @@ from frostline.study._fit import Finding, fit
 from frostline.study._grid import Node, count_choices, cover, expand, grid_faults
 from frostline.study._hints import LEVELS, unknown_key
 from frostline.study._names import derive_name, name_parts, varying_parts
+from frostline.study._networks import check_network_table
 from frostline.study._problem import KeyPath, format_value
 from frostline.study._recipe import PHASE_KEYS, Recipe
 from frostline.study._values import ArmName, StudyName
@@ -60,6 +61,8 @@ def check_values(values: dict[str, Any]) -> Checked:
     if "name" in root:
         checked.findings.extend(fit(Node((), {"name": root["name"]}), _StudyName).findings)
     _check_data(root.get("data"), checked)
+    if "networks" in root:
+        checked.findings.extend(check_network_table(root["networks"]))
     defaults = _check_defaults(root.get("defaults"), checked)
     entries = list(_check_entries(root.get("arms"), defaults, checked))
     n_arms = sum(count_choices(entry.merged) for entry in entries)

@@ -15,10 +15,16 @@ _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def emit_study(
-    name: str, data: Mapping[str, Any], defaults: Mapping[str, Any], arms: Sequence[Mapping[str, Any]]
+    name: str,
+    data: Mapping[str, Any],
+    networks: Mapping[str, str],
+    defaults: Mapping[str, Any],
+    arms: Sequence[Mapping[str, Any]],
 ) -> str:
     """Return the text of a study file."""
     parts = [f"name = {_value(name)}\n", _table("[data]", data)]
+    if networks:
+        parts.append(_table("[networks]", networks))
     if defaults:
         parts.append(_table("[defaults]", defaults))
     parts += [_table("[[arms]]", arm) for arm in arms]

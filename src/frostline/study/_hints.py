@@ -29,7 +29,7 @@ _MODELS: Final[dict[str, type[BaseModel]]] = {
     "splits": Splits,
 }
 
-LEVELS: Final = {"study": ("name", "data", "defaults", "arms")} | {
+LEVELS: Final = {"study": ("name", "data", "networks", "defaults", "arms")} | {
     level: (*(PHASE_KEYS if model is Recipe else ()), *model.model_fields) for level, model in _MODELS.items()
 }
 """The keys of each level of a study."""

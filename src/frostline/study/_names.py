@@ -33,6 +33,7 @@ def name_parts(recipe: Recipe) -> dict[str, str]:
         parts.update({f"{key} {index}": text for key, text in _phase_parts(phase).items()})
     parts |= {
         "weights": f"weights={recipe.weights}",
+        "weights_key": f"key={recipe.weights_key}",
         "image_size": f"{recipe.image_size}px",
         "batch_size": f"batch{recipe.batch_size}",
         "head": _head(recipe.head),

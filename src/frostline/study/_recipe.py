@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from frostline.study._settings import Settings
 from frostline.study._values import (
+    BackboneName,
     ClassWeights,
     Count,
     Flag,
@@ -137,8 +138,9 @@ class Recipe(Settings):
     no augmentation.
     """
 
-    backbone: Word = "resnet18"
+    backbone: BackboneName = "resnet18"
     weights: Text = "default"
+    weights_key: Text | None = None
     image_size: Annotated[int, Field(strict=True, ge=8, le=2048)] = 224
     batch_size: Annotated[int, Field(strict=True, ge=1, le=65_536)] = 64
     seed: Seed = 0
@@ -157,6 +159,12 @@ class Recipe(Settings):
         super().__init__(**settings)
 
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> Self:
+        if self.weights_key is not None and self.weights in ("default", "none"):
+            raise combination(f'goes with a weights file; weights is "{self.weights}"', "weights_key", "weights")
+        return self
 
     @model_validator(mode="before")
     @classmethod
@@ -193,12 +201,14 @@ class Recipe(Settings):
 
     def key(self) -> str:
         """Return the hex digest of everything in the recipe: equal for equal recipes, on every machine."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        # Without keys that are absent, so that a new one leaves the runs that there are as they were.
+        fields = self.model_dump(mode="json", exclude_none=True)
+        text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
         """Return the recipe as results show it: the last phase's settings and all epochs on top, then the phases."""
-        fields = self.model_dump(mode="json")
+        fields = self.model_dump(mode="json", exclude_none=True)
         phases = fields.pop("phases")
         last = phases[-1]
         first = {"backbone": fields.pop("backbone"), "train_from": self.train_from, "optimizer": last["optimizer"]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, ValidationInfo
@@ -18,10 +19,12 @@ if TYPE_CHECKING:
 __all__ = [
     "Amount",
     "ArmName",
+    "BackboneName",
     "ClassWeights",
     "Count",
     "Flag",
     "Fraction",
+    "NetworkName",
     "NonNegative",
     "Positive",
     "Seed",
@@ -33,6 +36,7 @@ __all__ = [
     "Word",
     "between",
     "combination",
+    "network",
     "rejection",
 ]
 
@@ -50,6 +54,11 @@ _NEEDED = {
 LARGEST_INTEGER = 2**63 - 1  # what TOML, SQLite and NumPy hold
 MOST_VIEWS = 1000
 LONGEST_NAME = 100
+
+PY = "py:"
+FUNCTION = re.compile(r"py:[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
+"""Where a function is: ``py:MODULE:FUNCTION``, with dots in either."""
+FUNCTION_EXAMPLE = 'such as "py:my_networks:build"'
 
 
 def rejection(message: str) -> PydanticCustomError:
@@ -150,6 +159,28 @@ def _word(value: str) -> str:
     return value
 
 
+def _backbone(value: str) -> str:
+    if value.startswith(PY) and not FUNCTION.fullmatch(value):
+        raise rejection(f"must be {PY}MODULE:FUNCTION, {FUNCTION_EXAMPLE}")
+    return value
+
+
+def _network_name(value: str) -> str:
+    if ":" in value:
+        raise rejection('must not hold a ":", as it is a name of your own')
+    return value
+
+
+def network(value: object) -> object:
+    """Return one of a study's own networks: where its function is, or in Python the function."""
+    if isinstance(value, str):
+        if not FUNCTION.fullmatch(value):
+            raise rejection(f"must be {PY}MODULE:FUNCTION, {FUNCTION_EXAMPLE}")
+    elif not callable(value):
+        raise rejection(f"must be {PY}MODULE:FUNCTION, {FUNCTION_EXAMPLE}, or in Python the function itself")
+    return value
+
+
 def between(fewest: int, most: int) -> Callable[[tuple[Item, ...]], tuple[Item, ...]]:
     """Return a check of how many entries a list has."""
 
@@ -189,6 +220,10 @@ StudyName = Annotated[ArmName, AfterValidator(_file_name)]
 
 Word = Annotated[Text, AfterValidator(_word)]
 """Text without spaces: the name of a backbone or of a place in it."""
+
+BackboneName = Annotated[Word, AfterValidator(_backbone)]
+
+NetworkName = Annotated[ArmName, AfterValidator(_word), AfterValidator(_network_name)]
 
 Amount = Annotated[int | float, BeforeValidator(_amount)]
 Views = Annotated[int | Literal["fresh"], BeforeValidator(_views)]
