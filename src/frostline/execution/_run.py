@@ -23,6 +23,7 @@ from frostline.execution._prepare import Prepared, check_cache_policy, prepare
 from frostline.execution._resuming import decided_by, describe_basis, take_up
 from frostline.execution._stored import rows_stored
 from frostline.execution._trajectories import run_trajectory
+from frostline.execution._turns import apart, taking_turns
 from frostline.execution._workers import Workers
 from frostline.execution.events import Event, Listener, Notice, RunFinished, RunStarted
 from frostline.features import Engines, FeatureStore
@@ -33,7 +34,9 @@ from frostline.plan import NO_BUDGETS, nothing_stored, read_budgets
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from frostline.plan import CachePolicy, Plan
+    import torch
+
+    from frostline.plan import Budgets, CachePolicy, Plan
     from frostline.study import Study
 
 __all__ = ["run"]
@@ -55,7 +58,7 @@ def run(
     """Run a study and return what the ledger has of it.
 
     A run of the same study that was interrupted is taken up where it stopped; every number is then the one that the
-    uninterrupted run would have had.
+    uninterrupted run would have had. A run that another thread of the process has under way is waited for.
 
     Args:
         study: what is asked.
@@ -68,17 +71,32 @@ def run(
         disk: the most that the study's stored activations may take together, in bytes or as text such as ``10GB``;
             what doesn't fit is recomputed. An interrupted run keeps to what it had chosen.
         memory: the most that the process may take of memory, likewise; heads are trained in smaller groups to keep it.
-        listener: told each event as it happens.
+        listener: told each event as it happens; torch's random state is put back when it returns.
 
     Raises:
         FrostlineError: anything a user can cause; what was finished before is kept.
         KeyboardInterrupt: the run was stopped, is marked so, and can be resumed.
     """
-    emit: Listener = listener or _ignore
     check_cache_policy(cache)
     budgets = read_budgets(disk, memory)
     chosen_device = choose_device(device)
     chosen_engine = choose_engine(engine, chosen_device)
+    emit = apart(listener or _ignore, chosen_device)
+    with taking_turns(emit):
+        return _run(study, plain, workspace, resume, chosen_device, chosen_engine, cache, budgets, emit)
+
+
+def _run(
+    study: Study,
+    plain: bool,
+    workspace: Path | str | None,
+    resume: bool | None,
+    chosen_device: torch.device,
+    chosen_engine: str,
+    cache: CachePolicy,
+    budgets: Budgets,
+    emit: Listener,
+) -> RunRecord:
     raise_problems(check_networks(study))
     networks = Networks()
     basis = describe_basis(study, networks, chosen_device, chosen_engine)
