@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -23,7 +23,7 @@ DROPOUT = {"hidden": [16], "dropout": 0.5}
 
 
 def study(name: str) -> Study:
-    arms = {
+    arms: dict[str, dict[str, Any]] = {
         "stacked heads": {"train_from": "head", "head": DROPOUT, "epochs": 3},
         "tail": {"train_from": "layer4", "head": DROPOUT},
         "uncut": {"train_from": "layer4", "head": DROPOUT, "augmentation": "flip", "views": "fresh"},

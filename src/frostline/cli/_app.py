@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from frostline._version import __version__
+from frostline.cli._began import begin
 from frostline.cli._cache import cache_app
 from frostline.cli._check import check
 from frostline.cli._doctor import doctor
@@ -68,6 +69,7 @@ app.command("doctor", epilog=epilog("frostline doctor"))(doctor)
 
 def main() -> None:
     """Run the command line, and exit with 0, 1 for a failure, 2 for wrong usage, or 130 after Ctrl-C."""
+    begin()
     try:
         app()
     except UnicodeEncodeError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, get_args
 
@@ -17,6 +18,7 @@ from frostline.plan import NO_BUDGETS, CachePolicy, CostModel, build_plan, grow_
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from frostline.data import Dataset
     from frostline.execution._networks import Networks
@@ -80,6 +82,7 @@ def prepare(
     networks: Networks | None = None,
     engines: Engines | None = None,
     engine: str = "openvino",
+    measuring: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Prepared:
     """Read what planning needs: the images' labels, the networks' stages, and this machine's rates.
 
@@ -91,6 +94,7 @@ def prepare(
         networks: where a run has its networks; what is measured is then measured on them.
         engines: where compiled prefixes are kept for the run's passes.
         engine: what runs the frozen stages.
+        measuring: what measuring happens within, so that its time can be counted.
 
     Raises:
         StudyError, DataError, ModelError: the study asks for what isn't there.
@@ -117,7 +121,8 @@ def prepare(
                 first = np.arange(min(MOST_IMAGES, len(dataset.train)))
                 images = load_images(dataset, dataset.train, first, backbone.preprocessing)
                 situation = Situation(backbone, images, engines)
-            rates = measure_rates(facts, asked, situation)
+            with measuring():
+                rates = measure_rates(facts, asked, situation)
             if situation is not None:
                 rates = replace(rates, setup=0.0)  # what was compiled to be measured is what the pass uses
         costs[key] = CostModel(facts, rates)

@@ -12,7 +12,8 @@ from frostline.errors import FrostlineError
 from frostline.execution.events import Notice
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from frostline.execution.events import Event, Listener
 
@@ -23,8 +24,8 @@ _holder: int | None = None
 
 
 @contextmanager
-def taking_turns(emit: Listener) -> Iterator[None]:
-    """Hold the process's only turn, waiting for another thread's run to give it back.
+def taking_turns(emit: Listener, waiting: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
+    """Hold the process's only turn, waiting, within what ``waiting`` returns, for another thread to give it back.
 
     Raises:
         FrostlineError: this very thread is in a run already, so that waiting would never end.
@@ -36,7 +37,8 @@ def taking_turns(emit: Listener) -> Iterator[None]:
         )
     if not _turn.acquire(blocking=False):
         emit(Notice("waiting for another run in this process to end"))
-        _turn.acquire()
+        with waiting():
+            _turn.acquire()
     _holder = threading.get_ident()
     try:
         yield
