@@ -9,7 +9,8 @@ import pytest
 from tests.execution.rates import made_up
 
 import frostline.places
-from frostline.execution import _calibration
+from frostline.execution import _busy, _calibration
+from frostline.execution._bench import Bench
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +36,13 @@ def fresh_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[s
     return move
 
 
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the machine for idle, whatever else runs on it while the tests do."""
+    monkeypatch.setattr(_busy, "MOST_SHARE", 1.0)
+    monkeypatch.setattr(_busy, "AGREEMENT", 0.0)
+
+
 @pytest.fixture(autouse=True)
 def made_up_rates(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Spare each network's measurement, seconds long, where a test doesn't ask for ``measured``.
@@ -46,5 +54,6 @@ def made_up_rates(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
     layout: Layout = "channels_last" if "channels_last" in request.keywords else "contiguous"
 
     monkeypatch.setattr(_calibration, "_measure", partial(made_up, layout=layout))
+    monkeypatch.setattr(Bench, "start", lambda bench: None)
     # Rates that another layout's test has left are none of this test's.
     monkeypatch.setattr(_calibration, "MACHINE", f"{layout} made up")

@@ -18,6 +18,7 @@ def made_up(
     asked: Asked,
     situation: object = None,
     tuned: bool = False,
+    bench: object = None,
     *,
     layout: Layout = "contiguous",
     setup: float = 1.0,

@@ -11,6 +11,7 @@ from tests.execution.studies import RESNET, small_study
 import frostline
 from frostline.execution import _calibration
 from frostline.execution._calibration import Asked
+from frostline.execution._gathering import TRAINING
 from frostline.execution.events import Event, Notice
 from frostline.features import BATCH_SIZE, EngineRate, _rate
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.measured
+@pytest.mark.usefixtures("alone")
 def test_rates_are_measured_once(fresh_places: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
     fresh_places("measured")
     facts = frostline.backbone_facts("resnet18", 40, "none")
@@ -29,7 +31,10 @@ def test_rates_are_measured_once(fresh_places: Callable[[str], None], monkeypatc
     rates = _calibration.measure_rates(facts, late)
     assert len(rates.flops) == len(rates.train) == len(rates.layouts) == 3
     assert all(0 < seconds < 10 for seconds in (*rates.train, *rates.forward, rates.prefix, rates.decode, rates.step))
-    assert all(ours <= plain for ours, plain in zip(rates.train, rates.plain_train, strict=True))
+    assert rates.doubt == ""
+    # Nothing is trained from the images where nobody asks to.
+    assert rates.train[0] == TRAINING * rates.forward[0]
+    assert all(ours <= plain for ours, plain in zip(rates.train[1:], rates.plain_train[1:], strict=True))
     assert rates.store > 0
     assert all(factor == n for n, row in zip(rates.lanes, rates.slowdowns, strict=True) for factor in row)
     assert _calibration.known_rates(facts, late) == rates
@@ -45,6 +50,7 @@ def test_rates_are_measured_once(fresh_places: Callable[[str], None], monkeypatc
 
 @pytest.mark.slow
 @pytest.mark.measured
+@pytest.mark.usefixtures("alone")
 def test_ways_to_batch_are_tried_where_passes_are_long(
     fresh_places: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

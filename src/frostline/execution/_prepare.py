@@ -10,10 +10,12 @@ import numpy as np
 
 from frostline.data import load_dataset, load_images
 from frostline.errors import FrostlineError
-from frostline.execution._calibration import Asked, Situation, known_rates, measure_rates
+from frostline.execution._bench import Bench
+from frostline.execution._calibration import Asked, known_rates, measure_rates
 from frostline.execution._checks import check_classes, check_networks, raise_problems
+from frostline.execution._engine_timing import Situation
 from frostline.execution.events import Notice
-from frostline.models.facts import backbone_facts
+from frostline.models.facts import backbone_facts, known_facts
 from frostline.plan import NO_BUDGETS, CachePolicy, CostModel, build_plan, grow_tree, nothing_stored, read_budgets
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from frostline.plan import Budgets, Decided, Plan, Stored
     from frostline.study import Arm, Recipe, Study
 
-__all__ = ["Prepared", "check_cache_policy", "plan_study", "prepare"]
+__all__ = ["Prepared", "check_cache_policy", "is_measured", "plan_study", "prepare"]
 
 
 MOST_IMAGES = 32
@@ -83,6 +85,7 @@ def prepare(
     engines: Engines | None = None,
     engine: str = "openvino",
     measuring: Callable[[], AbstractContextManager[None]] = nullcontext,
+    bench: Bench | None = None,
 ) -> Prepared:
     """Read what planning needs: the images' labels, the networks' stages, and this machine's rates.
 
@@ -95,6 +98,7 @@ def prepare(
         engines: where compiled prefixes are kept for the run's passes.
         engine: what runs the frozen stages.
         measuring: what measuring happens within, so that its time can be counted.
+        bench: the process that measures, which may have started already.
 
     Raises:
         StudyError, DataError, ModelError: the study asks for what isn't there.
@@ -122,11 +126,35 @@ def prepare(
                 images = load_images(dataset, dataset.train, first, backbone.preprocessing)
                 situation = Situation(backbone, images, engines)
             with measuring():
-                rates = measure_rates(facts, asked, situation)
+                rates = measure_rates(facts, asked, situation, bench)
+            if rates.doubt and listener is not None:
+                listener(Notice(f"{rates.doubt}; it is measured anew next time"))
             if situation is not None:
                 rates = replace(rates, setup=0.0)  # what was compiled to be measured is what the pass uses
         costs[key] = CostModel(facts, rates)
     return Prepared(study, arms, dataset, costs)
+
+
+def is_measured(study: Study, engine: str = "openvino") -> bool:
+    """Return whether the cache has the facts and rates that a study's plan needs; imports no torch.
+
+    What is wrong with the study is for others to say: there is nothing to measure then.
+    """
+    arms = study.expand()
+
+    def facts_of(recipe: Recipe) -> BackboneFacts:
+        known = known_facts(recipe.backbone, recipe.image_size, recipe.weights)
+        if known is None:
+            raise LookupError
+        return known
+
+    try:
+        asked = _asked(arms, facts_of, 0, engine)
+        return all(known_rates(facts_of(recipe), each) is not None for recipe, each in asked.values())
+    except LookupError:
+        return False
+    except FrostlineError:
+        return True
 
 
 def _asked(
@@ -173,7 +201,10 @@ def plan_study(
     """
     check_cache_policy(cache)
     budgets = read_budgets(disk, memory)
-    prepared = prepare(study, listener)
+    with Bench() as bench:
+        if not is_measured(study):
+            bench.start()  # loads torch while the networks and images are looked at
+        prepared = prepare(study, listener, bench=bench)
     if listener is not None:
         for warning in prepared.dataset.warnings:
             listener(Notice(warning))

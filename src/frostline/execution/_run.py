@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from frostline.errors import FrostlineError, LedgerError
+from frostline.execution._bench import Bench
 from frostline.execution._checks import check_networks, raise_problems
 from frostline.execution._choice import choose_arms, judge
 from frostline.execution._context import Context
@@ -19,7 +20,7 @@ from frostline.execution._heads import run_heads
 from frostline.execution._networks import Networks
 from frostline.execution._passes import make_pass
 from frostline.execution._plain import plain_trajectory, run_plain
-from frostline.execution._prepare import Prepared, check_cache_policy, prepare
+from frostline.execution._prepare import Prepared, check_cache_policy, is_measured, prepare
 from frostline.execution._resuming import decided_by, describe_basis, take_up
 from frostline.execution._spent import Spent
 from frostline.execution._stored import rows_stored
@@ -105,10 +106,13 @@ def _run(
     engines: Engines,
     spent: Spent,
 ) -> RunRecord:
-    raise_problems(check_networks(study))
-    networks = Networks()
-    basis = describe_basis(study, networks, chosen_device, chosen_engine)
-    prepared = prepare(study, emit, networks, engines, chosen_engine, spent.measuring)
+    with Bench() as bench:
+        if not is_measured(study, chosen_engine):
+            bench.start()  # loads torch while the networks and images are looked at
+        raise_problems(check_networks(study))
+        networks = Networks()
+        basis = describe_basis(study, networks, chosen_device, chosen_engine)
+        prepared = prepare(study, emit, networks, engines, chosen_engine, spent.measuring, bench)
     for warning in prepared.dataset.warnings:
         emit(Notice(warning))
     place = Path(workspace) if workspace is not None else workspace_directory()

@@ -22,7 +22,7 @@ from frostline.places import cache_directory
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["BackboneFacts", "CutFacts", "StageFacts", "backbone_facts", "library_versions"]
+__all__ = ["BackboneFacts", "CutFacts", "StageFacts", "backbone_facts", "known_facts", "library_versions"]
 
 FORMAT = 1
 """Raised whenever the same libraries would give other facts, so that older files are not read."""
@@ -148,11 +148,21 @@ def backbone_facts(backbone: str, image_size: int, weights: str = "default") -> 
     return _facts(backbone, image_size, weights == "none", str(cache_directory()))
 
 
-@lru_cache(maxsize=256)
-def _facts(backbone: str, image_size: int, any_size: bool, cache: str) -> BackboneFacts:
+def known_facts(backbone: str, image_size: int, weights: str = "default") -> BackboneFacts | None:
+    """Return the facts of a backbone at an image size if the cache has them; imports no torch."""
+    return _read(*_place(backbone, image_size, weights == "none"))
+
+
+def _place(backbone: str, image_size: int, any_size: bool) -> tuple[Path, dict[str, Any]]:
+    """Return the file of a backbone's facts, and what they are of."""
     key = {"format": FORMAT, "backbone": backbone, "image_size": image_size, "any_size": any_size, **library_versions()}
     name = sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:20]
-    path = cache_directory() / "facts" / f"{name}.json"
+    return cache_directory() / "facts" / f"{name}.json", key
+
+
+@lru_cache(maxsize=256)
+def _facts(backbone: str, image_size: int, any_size: bool, cache: str) -> BackboneFacts:
+    path, key = _place(backbone, image_size, any_size)
     known = _read(path, key)
     if known is not None:
         return known

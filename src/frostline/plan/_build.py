@@ -104,7 +104,19 @@ def build_plan(
     notes = [*(f"{t.id}: {t.why}" for t in trajectories if t.mode != "cached"), *peaks.notes]
     threads = max(1, min(costs_of(arm.recipe).rates.threads for arm in arms) // side.workers)
     groups = tuple(grouping.groups)
-    return Plan(study, passes, trajectories, groups, arm_plans, totals, side.workers, threads, tuple(notes))
+    doubts = dict.fromkeys(costs_of(arm.recipe).rates.doubt for arm in arms)
+    return Plan(
+        study,
+        passes,
+        trajectories,
+        groups,
+        arm_plans,
+        totals,
+        side.workers,
+        threads,
+        tuple(notes),
+        tuple(filter(None, doubts)),
+    )
 
 
 def _work(

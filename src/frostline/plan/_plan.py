@@ -192,6 +192,7 @@ class Plan:
     """The feature passes, trajectories, groups and arms of a study, with predicted cost.
 
     ``workers`` processes, of ``threads`` threads each, train the trajectories that aren't stacked; 1 is the run's own.
+    ``doubts`` are reasons why what is predicted may be wrong, such as that the machine was busy when it was measured.
     """
 
     study: str
@@ -203,6 +204,7 @@ class Plan:
     workers: int
     threads: int
     notes: tuple[str, ...]
+    doubts: tuple[str, ...] = ()
 
     @cached_property
     def arms_through(self) -> dict[str, tuple[ArmPlan, ...]]:
@@ -226,4 +228,5 @@ class Plan:
             "workers": self.workers,
             "threads": self.threads,
             "notes": list(self.notes),
+            "doubts": list(self.doubts),
         }

@@ -128,7 +128,7 @@ def _cost(record: RunRecord) -> list[str]:
             f"; one arm after the other: {format_seconds(cost['alone_seconds'])}, "
             f"by the plain loop: {format_seconds(cost['plain_seconds'])} (both worked out, not run)"
         )
-    return [line]
+    return [line, *(f"the prediction is not certain: {doubt}" for doubt in record.plan.get("doubts", ()))]
 
 
 def _took(took: Took) -> str:

@@ -86,6 +86,7 @@ def _arms(plan: Mapping[str, Any]) -> Table:
             f"{totals['trained_epochs']:,} to train, {format_bytes(totals['bytes'])} to keep on disk.",
             f"Predicted: {format_seconds(totals['seconds'])} together; {format_seconds(totals['alone_seconds'])} each "
             f"alone; {format_seconds(totals['plain_seconds'])} by the plain loop (--plain).",
+            *(f"Not certain: {doubt}." for doubt in plan.get("doubts", ())),
             *_side_by_side(plan),
             f"Memory: about {format_bytes(totals['peak_bytes'])} at most.",
             *(note for note in plan["notes"] if not note.endswith(said)),
