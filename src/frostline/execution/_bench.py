@@ -81,6 +81,7 @@ class Bench:
         """Start the process, which finds what this one imports; one that can't be started is told of when asked."""
         if self._process is not None:
             return
+        self.close()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the process)
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         with suppress(OSError):
