@@ -209,7 +209,7 @@ def test_what_was_measured_on_a_busy_machine_is_used_once_and_said(
         Notice("measuring resnet18 at 44 pixels on this machine, once"),
         Notice(f"{BUSY}; it is measured anew next time"),
     ]
-    path = _calibration._path(facts, "openvino")
+    path = _calibration.rates_path("resnet18", 44, "openvino")
     assert BUSY in path.read_text()
     assert _calibration.known_rates(facts, Asked(frozenset({"head"}))) is None
 

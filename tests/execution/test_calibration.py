@@ -44,6 +44,7 @@ def test_rates_are_measured_once(fresh_places: Callable[[str], None], monkeypatc
     assert _calibration.known_rates(facts, Asked(frozenset({"layer3", "layer4"}))) is None
     more = _calibration.measure_rates(facts, Asked(frozenset({"layer3"}), beside=frozenset({"layer4"})))
     assert len(more.flops) == 4, "cuts that were known stay known"
+    assert more.train[0] == TRAINING * more.forward[0], "and no more than those"
     assert all(0.2 < row[2] != n for n, row in zip(more.lanes, more.slowdowns, strict=True))
     assert _calibration.known_rates(facts, beside) == _calibration.known_rates(facts, late) == more
 
@@ -91,7 +92,7 @@ def test_damaged_rates_are_measured_again(fresh_places: Callable[[str], None]) -
     facts = frostline.backbone_facts("resnet18", 56, "none")
     asked = Asked(frozenset())
     rates = _calibration.measure_rates(facts, asked)
-    path = _calibration._path(facts, asked.engine)
+    path = _calibration.rates_path("resnet18", 56, asked.engine)
     path.write_text(path.read_text()[:-20])
     assert _calibration.known_rates(facts, asked) is None
     assert _calibration.measure_rates(facts, asked) == rates

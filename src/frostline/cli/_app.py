@@ -64,7 +64,7 @@ app.command(
     ),
 )(show)
 app.add_typer(cache_app, name="cache")
-app.command("doctor", epilog=epilog("frostline doctor"))(doctor)
+app.command("doctor", epilog=epilog("frostline doctor", "frostline doctor --measure resnet18"))(doctor)
 
 
 def main() -> None:

@@ -1,11 +1,15 @@
 """The arguments and options that several commands share, and what their values mean."""
 
 import json
+import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from frostline.execution.events import Event
 
 __all__ = [
     "CacheOption",
@@ -18,6 +22,7 @@ __all__ = [
     "WorkspaceOption",
     "choose_workspace",
     "print_json",
+    "remark",
 ]
 
 StudyArgument = Annotated[
@@ -79,3 +84,12 @@ def choose_workspace(given: Path | None) -> Path:
 def print_json(value: Any) -> None:
     """Print a value as JSON on standard output."""
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def remark(event: "Event") -> None:
+    """Say on standard error what is to be said beside the answer, such as that this machine is being measured."""
+    from frostline.cli._listener import describe_event
+
+    text = describe_event(event)
+    if text is not None:
+        print(text, file=sys.stderr, flush=True)

@@ -1,8 +1,5 @@
 """``frostline plan``: what a study's arms share, why, and what that should cost."""
 
-import sys
-from typing import TYPE_CHECKING
-
 from frostline.cli._options import (
     CacheOption,
     CachePolicy,
@@ -12,10 +9,8 @@ from frostline.cli._options import (
     SetOption,
     StudyArgument,
     print_json,
+    remark,
 )
-
-if TYPE_CHECKING:
-    from frostline.execution.events import Event
 
 __all__ = ["plan"]
 
@@ -36,7 +31,7 @@ def plan(
     import frostline
 
     asked = frostline.load_study(study, overrides or ())
-    planned = frostline.plan_study(asked, cache=cache.value, disk=disk, memory=memory, listener=_remark).to_json()
+    planned = frostline.plan_study(asked, cache=cache.value, disk=disk, memory=memory, listener=remark).to_json()
     if as_json:
         print_json(planned)
         return
@@ -45,12 +40,3 @@ def plan(
     console = report.make_console()
     for table in report.plan_tables(planned):
         report.draw(table, console)
-
-
-def _remark(event: "Event") -> None:
-    """Say on standard error what planning has to say, such as that it measures this machine."""
-    from frostline.cli._listener import describe_event
-
-    text = describe_event(event)
-    if text is not None:
-        print(text, file=sys.stderr, flush=True)

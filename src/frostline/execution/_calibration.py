@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from frostline.models.facts import BackboneFacts
     from frostline.plan import Layout
 
-__all__ = ["Asked", "known_rates", "measure_rates"]
+__all__ = ["Asked", "Known", "known_rates", "measure_rates", "measured_cuts", "rates_path", "read_known"]
 
 MACHINE = f"{platform.node()}-{platform.machine()}-{os.cpu_count()}"
 """Whose rates they are: a cache directory may be shared between machines."""
@@ -53,8 +53,8 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class _Known:
-    """What a file of rates covers: cuts, those measured beside others, and whether ways to batch were compared."""
+class Known:
+    """What a file of rates covers: cuts to train from, those measured beside others, whether batches were compared."""
 
     cuts: frozenset[str] = frozenset()
     beside: frozenset[str] = frozenset()
@@ -67,16 +67,10 @@ def known_rates(facts: BackboneFacts, asked: Asked) -> Rates | None:
 
     Rates in doubt, such as those measured while the machine was busy, are remembered for what they cover alone.
     """
-    known = _read(_path(facts, asked.engine))
-    covered = set(_measured_cuts(facts, asked.cuts)) <= known.cuts and asked.beside <= known.beside
-    if (
-        known.rates is None
-        or known.rates.doubt
-        or not covered
-        or (_tuning_pays(facts, asked, known.rates) and not known.tuned)
-    ):
+    known = read_known(rates_path(facts.backbone, facts.image_size, asked.engine))
+    if known.rates is None or known.rates.doubt or not (asked.cuts <= known.cuts and asked.beside <= known.beside):
         return None
-    return known.rates
+    return known.rates if known.tuned or not _tuning_pays(facts, asked, known.rates) else None
 
 
 def measure_rates(
@@ -93,30 +87,29 @@ def measure_rates(
     if bench is None:
         with Bench() as own:
             return measure_rates(facts, asked, situation, own)
-    path = _path(facts, asked.engine)
-    known = _read(path)
-    cuts = _measured_cuts(facts, asked.cuts | known.cuts)
-    beside = asked.beside | known.beside
+    path = rates_path(facts.backbone, facts.image_size, asked.engine)
+    known = read_known(path)
+    cuts, beside = asked.cuts | known.cuts, asked.beside | known.beside
     tuned = known.tuned or (known.rates is not None and _tuning_pays(facts, asked, known.rates))
-    rates = _measure(facts, replace(asked, cuts=asked.cuts | known.cuts, beside=beside), situation, tuned, bench)
+    rates = _measure(facts, replace(asked, cuts=cuts, beside=beside), situation, tuned, bench)
     with suppress(OSError):  # rates that can't be kept are measured again next time
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(f".{os.getpid()}")
         identity = {"backbone": facts.backbone, "image_size": facts.image_size, "engine": asked.engine}
-        record = {**identity, "cuts": cuts, "beside": sorted(beside), "tuned": tuned, "rates": rates.to_json()}
+        record = {**identity, "cuts": sorted(cuts), "beside": sorted(beside), "tuned": tuned, "rates": rates.to_json()}
         temporary.write_text(json.dumps(record))
         temporary.replace(path)
     return rates
 
 
-def _read(path: Path) -> _Known:
+def read_known(path: Path) -> Known:
     """Return what a file of rates covers; nothing where it is absent or damaged, as it can be made again."""
     try:
         stored = json.loads(path.read_text())
         rates = Rates.from_json(stored["rates"])
-        return _Known(frozenset(stored["cuts"]), frozenset(stored["beside"]), bool(stored["tuned"]), rates)
+        return Known(frozenset(stored["cuts"]), frozenset(stored["beside"]), bool(stored["tuned"]), rates)
     except (OSError, ValueError, KeyError, TypeError):
-        return _Known()
+        return Known()
 
 
 def _tuning_pays(facts: BackboneFacts, asked: Asked, rates: Rates) -> bool:
@@ -132,7 +125,7 @@ def _measure(facts: BackboneFacts, asked: Asked, situation: Situation | None, tu
     from frostline.execution._lanes import lane_numbers
     from frostline.features import BATCH_SIZE
 
-    names = _measured_cuts(facts, asked.cuts)
+    names = measured_cuts(facts, asked.cuts)
     watch = Watch()
     engine: EngineRate | None
     if situation is None:
@@ -208,14 +201,14 @@ def _measure(facts: BackboneFacts, asked: Asked, situation: Situation | None, tu
     )
 
 
-def _measured_cuts(facts: BackboneFacts, cuts: Iterable[str]) -> list[str]:
+def measured_cuts(facts: BackboneFacts, cuts: Iterable[str]) -> list[str]:
     """Return the cuts to measure in execution order: both ends, and those that are asked for."""
     wanted = {"input", "head", *cuts}
     return [cut.name for cut in facts.cuts if cut.name in wanted]
 
 
-def _path(facts: BackboneFacts, engine: str) -> Path:
+def rates_path(backbone: str, image_size: int, engine: str) -> Path:
     """Return where the rates of a backbone at an image size are kept, for this machine and these packages."""
     versions = "-".join(metadata.version(name) for name in ("torch", "openvino"))
-    name = f"{facts.backbone}-{facts.image_size}-{engine}-{MACHINE}-{versions}-{WAY}.json"
+    name = f"{backbone}-{image_size}-{engine}-{MACHINE}-{versions}-{WAY}.json"
     return cache_directory() / "calibration" / name.replace("/", "_").replace(":", "_")
