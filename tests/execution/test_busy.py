@@ -38,11 +38,20 @@ def test_what_was_disturbed_is_timed_again(shares: list[float], value: int, dist
 
 
 def test_all_pieces_together_have_few_more_tries() -> None:
-    watch = Watch(lambda: lambda: 1.0)
+    watch = Watch(meter_of([1.0, 0.0] * 6 + [1.0] * 14))
     tries = []
     for piece in range(20):
         watch.measure(lambda piece=piece: tries.append(piece))  # type: ignore[misc]
     assert len(tries) == 20 + _busy.SPARE_TRIES
+    assert watch.disturbed
+
+
+def test_on_a_machine_that_stays_busy_little_is_timed_again() -> None:
+    watch = Watch(lambda: lambda: 1.0)
+    tries = []
+    for piece in range(20):
+        watch.measure(lambda piece=piece: tries.append(piece))  # type: ignore[misc]
+    assert len(tries) == 20 + _busy.TRIES - 1
     assert watch.disturbed
 
 

@@ -28,7 +28,7 @@ MOST_SHARE = 0.05
 """Others may have so much of it: an idle machine's own housekeeping has less."""
 
 TRIES, SPARE_TRIES = 3, 6
-"""How often a piece is timed where others disturb it, and how many of these tries all pieces together may take."""
+"""How often a piece is timed where others disturb it, and how many tries on top of one all pieces together have."""
 
 AGREEMENT, MOST_RATES = 0.75, 4
 """Two of a few rates of the disk must agree so well."""
@@ -61,7 +61,7 @@ class Watch:
             if share <= self._most:
                 return best
             if len(tries) == TRIES or self._spare == 0:
-                self.disturbed = True
+                self.disturbed, self._spare = True, 0  # whatever it is, it stays
                 return best
             self._spare -= 1
 
