@@ -54,3 +54,11 @@ def test_what_a_run_took(
 
 def test_before_there_were_runs_there_is_nothing_to_say(make_arm: MakeArm, make_record: MakeRecord) -> None:
     assert arms_table(make_record(make_arm([0.5]))).notes == ()
+
+
+def test_a_prediction_that_is_not_certain_says_so(make_arm: MakeArm, make_record: MakeRecord) -> None:
+    record = make_record(make_arm([0.5]), took=Took(346.0), cost=COST, plan={"doubts": ["the machine was busy"]})
+    assert arms_table(record).notes == (
+        "took 5 min 46 s, predicted 4 min 40 s",
+        "the prediction is not certain: the machine was busy",
+    )
