@@ -42,6 +42,7 @@ FATES = {
     "crash": "os.kill(os.getpid(), signal.SIGSEGV)",
     "exit": "print('no memory left', flush=True); os._exit(1)",
     "error": "write_message(answers, Refused('RuntimeError: no kernel')); continue",
+    "not built": "write_message(answers, Refused('ModelError: unknown', False)); continue",
     "nothing": "pass",
 }
 
@@ -222,6 +223,23 @@ def test_load_that_the_process_notices_is_told(
     gathering = Gathering(bench, facts, 1)
     assert gathering.take("forward", "layer4", "contiguous", False, otherwise=None) == 0.5
     assert gathering.doubt == BUSY.replace("44", "32")
+
+
+@pytest.mark.measured
+@pytest.mark.usefixtures("alone")
+def test_a_network_that_only_this_process_knows_is_timed_here(
+    fake: Callable[..., list[int]], facts: BackboneFacts, bench: Bench
+) -> None:
+    fake("not built")
+    gathering = Gathering(bench, facts, 1)
+    seconds = gathering.take("training", "layer4", "contiguous", otherwise=None)
+    assert 0 < seconds != 0.5
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Bench, "ask", None)  # not asked again
+        assert gathering.take("memory of training", "layer4", otherwise=None) > 0
+        assert gathering.doubt == ""
+        assert gathering.take("training", "layer9", "contiguous", otherwise=7.0) == 7.0
+    assert "timing training from layer9 failed (ModelError: " in gathering.doubt
 
 
 @pytest.mark.parametrize(

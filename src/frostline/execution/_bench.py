@@ -20,9 +20,13 @@ if TYPE_CHECKING:
 
     from frostline.models.facts import BackboneFacts
 
-__all__ = ["Answer", "Bench", "PieceLostError", "Refused", "Request", "how_it_ended"]
+__all__ = ["Answer", "Bench", "NotBuiltError", "PieceLostError", "Refused", "Request", "how_it_ended"]
 
 MODULE = "frostline.execution._bench_process"
+
+
+class NotBuiltError(FrostlineError, RuntimeError):
+    """A network that the process can't build: it may be one that only the asking process knows."""
 
 
 class PieceLostError(FrostlineError, RuntimeError):
@@ -53,9 +57,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class Refused:
-    """A piece raised an error."""
+    """A piece raised an error, or its network can't be built in that process."""
 
     message: str
+    built: bool = True
 
 
 class Bench:
@@ -105,10 +110,13 @@ class Bench:
 
         Raises:
             PieceLostError: it raised an error, or ended the process.
+            NotBuiltError: its network can't be built there.
         """
         self.settle()
         self._send(request)
         answer = self._receive()
+        if isinstance(answer, Refused) and not answer.built:
+            raise NotBuiltError(answer.message)
         if isinstance(answer, Refused):
             raise PieceLostError(f"failed ({answer.message})")
         return answer

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from frostline.execution import _busy
-from frostline.execution._bench import PieceLostError, Request
+from frostline.execution._bench import Answer, NotBuiltError, PieceLostError, Request
 
 if TYPE_CHECKING:
     from frostline.execution._bench import Bench
+    from frostline.execution._pieces import Pieces
     from frostline.models.facts import BackboneFacts
 
 __all__ = ["Gathering"]
@@ -32,6 +33,7 @@ class Gathering:
     def __init__(self, bench: Bench, facts: BackboneFacts, threads: int | None) -> None:
         self._bench, self._facts, self._threads = bench, facts, threads
         self._lost: list[str] = []
+        self._own: Pieces | None = None
         self.disturbed = False
 
     def take(self, piece: str, *arguments: Any, otherwise: Any) -> Any:
@@ -39,13 +41,27 @@ class Gathering:
         if len(self._lost) == MOST_LOST:
             return otherwise
         try:
-            answer = self._bench.ask(Request(self._facts, self._threads, _busy.MOST_SHARE, piece, arguments))
+            answer = self._ask(piece, arguments)
         except PieceLostError as error:
             cut = next((f" from {each}" for each in arguments if isinstance(each, str)), "")
             self._lost.append(f"timing {piece}{cut} {error}")
             return otherwise
         self.disturbed = self.disturbed or answer.disturbed
         return answer.value
+
+    def _ask(self, piece: str, arguments: tuple[Any, ...]) -> Answer:
+        """Ask the bench, and this process for a network that nobody else knows, such as one defined in a notebook."""
+        if self._own is None:
+            try:
+                return self._bench.ask(Request(self._facts, self._threads, _busy.MOST_SHARE, piece, arguments))
+            except NotBuiltError:
+                from frostline.execution._pieces import Pieces
+
+                self._own = Pieces(self._facts, _busy.MOST_SHARE)
+        try:
+            return Answer(self._own.take(piece, arguments), self._own.disturbed)
+        except Exception as error:  # as there
+            raise PieceLostError(f"failed ({type(error).__name__}: {error})") from error
 
     def forward_seconds(self, cut: str, per_operation: float | None = None) -> float:
         """Estimate the evaluation of a tail."""
