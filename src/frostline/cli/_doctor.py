@@ -141,8 +141,9 @@ def _limit() -> str:
 def _engines() -> dict[str, str]:
     found = {"torch": "usable"}
     try:
-        import openvino
+        from frostline.features import import_openvino
 
+        openvino = import_openvino()
         found["openvino"] = f"usable on {', '.join(openvino.Core().available_devices)}"
     except Exception as error:  # whatever keeps a native library from loading is what doctor is asked for
         found["openvino"] = f"not usable: {error}"

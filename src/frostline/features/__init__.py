@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from frostline.features._engines import EngineKey, Engines
 from frostline.features._features import Features
 from frostline.features._pass import BATCH_SIZE, PassReport, run_pass
+from frostline.features._quiet import import_openvino
 from frostline.features._spec import FeatureSpec
 from frostline.features._store import Entry, FeatureStore
 
@@ -24,6 +25,7 @@ __all__ = [
     "FeatureStore",
     "Features",
     "PassReport",
+    "import_openvino",
     "measure_engine",
     "measure_engines",
     "run_pass",
