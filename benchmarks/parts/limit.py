@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from benchmarks.rows import Row, fastest
@@ -19,7 +20,7 @@ def measure(session: Session) -> list[Row]:
     import numpy as np
     import torch
 
-    from frostline.features import BATCH_SIZE, EngineKey, Engines, measure_engine
+    from frostline.features import BATCH_SIZE, EngineKey, EngineRequest, Engines, measure_engine
     from frostline.models import build_chain, load_backbone
     from frostline.study import Head
     from frostline.training import apply_layout, in_layout
@@ -38,12 +39,10 @@ def measure(session: Session) -> list[Row]:
     for cut in ("layer4", "head"):
         at = facts.resolve(cut)
         key = EngineKey(
-            "resnet18", "", backbone.preprocessing, (cut,), BATCH_SIZE, ("openvino",), "cpu", one_stream=False
+            "resnet18", "", backbone.preprocessing, (cut,), BATCH_SIZE, ("openvino",), "cpu", "channels_last"
         )
-        images = np.zeros((BATCH_SIZE, 3, 224, 224), np.uint8)
-        rate = measure_engine(
-            Engines(), key, chain.prefix([cut]), lambda images: images.float() / 255, at.shapes, images
-        )
+        request = EngineRequest(key, partial(chain.prefix, [cut]), lambda images: images.float() / 255, at.shapes)
+        rate = measure_engine(Engines(), request, np.zeros((BATCH_SIZE, 3, 224, 224), np.uint8))
         add(f"ResNet-18 to the input of {cut}, inference", at.flops_before, rate.seconds)
     left = facts.flops - facts.resolve("layer4").flops_before
     for layout in ("contiguous", "channels_last"):

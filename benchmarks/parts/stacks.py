@@ -32,6 +32,8 @@ PHASES = [
 class _Memory:
     """Rows in memory."""
 
+    concurrent = True
+
     def __init__(self, n: int, seed: int) -> None:
         generator = torch.Generator().manual_seed(seed)
         self.n, self.rows = n, torch.rand(n, WIDTH, generator=generator)

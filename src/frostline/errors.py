@@ -43,7 +43,7 @@ class DataError(FrostlineError, ValueError):
 
 
 class BudgetError(FrostlineError, ValueError):
-    """A budget of disk or memory that is no size, or that what was asked can't keep."""
+    """A budget of disk or memory that isn't a size, or that what was asked can't keep."""
 
 
 class ModelError(FrostlineError, ValueError):

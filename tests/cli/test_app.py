@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 import frostline
 from frostline.cli import app
 from frostline.errors import FrostlineError
+from frostline.study._other_names import KEPT_ELSEWHERE
 
 if TYPE_CHECKING:
     from .conftest import Invoke, Spawn
@@ -64,11 +65,11 @@ def test_the_documented_commands_are_these() -> None:
         (["show", "--pivot", "epochs"], '"epochs": give two settings with a comma between them'),
         (["show", "--pivot", "a,b,c"], '"a,b,c": give two settings'),
         (["show", "--value", "loss"], "'loss' is not one of"),
-        (["show", "--value", "val_loss"], "--value: says what the cells of a pivot hold: give --pivot ROWS,COLUMNS"),
+        (["show", "--value", "val_loss"], "--value needs --pivot ROWS,COLUMNS"),
         (["stages", "resnet18", "--image-size", "0"], "Input should be greater than or equal to 1"),
         (
             ["cache", "prune", "--keep", "much"],
-            '"much" is no size: give bytes, or a number of up to 18 digits with kB, MB, GB or TB',
+            '"much" is not a size: give bytes, or a number of up to 18 digits with kB, MB, GB or TB',
         ),
     ],
 )
@@ -78,6 +79,13 @@ def test_wrong_usage_is_code_2_and_says_what_is_allowed(spawn: Spawn, words: lis
     assert result.stdout == ""
     assert message in re.sub(r"\s+", " ", result.stderr)
     assert "Traceback" not in result.stderr
+
+
+def test_what_a_study_is_told_to_set_by_an_option_has_one(invoke: Invoke) -> None:
+    options = invoke("run", "--help").output
+    told = {hint.split(" --")[1] for hint in KEPT_ELSEWHERE.values() if " --" in hint}
+    assert {"device", "workspace", "memory"} <= told
+    assert all(f"--{name} " in options for name in told)
 
 
 def test_an_expected_failure_is_one_message(monkeypatch: pytest.MonkeyPatch, invoke: Invoke) -> None:

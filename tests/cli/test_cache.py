@@ -90,7 +90,7 @@ def test_sizes_that_are_none(store: type[FakeStore], invoke: Invoke, size: str) 
     result = invoke("cache", "prune", "--keep", size)
     assert (result.exit_code, result.stdout) == (2, "")
     assert f'"{size[:30]}' in result.stderr
-    assert "is no size" in result.stderr
+    assert "is not a size" in result.stderr
     assert "Traceback" not in result.stderr
     assert len(result.stderr) < 1000
     assert store.limits == []
@@ -98,14 +98,14 @@ def test_sizes_that_are_none(store: type[FakeStore], invoke: Invoke, size: str) 
 
 def test_verify(store: type[FakeStore], invoke: Invoke) -> None:
     result = invoke("cache", "verify")
-    assert (result.exit_code, result.stdout, result.stderr) == (0, "2 entries, no faults\n", "")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "2 entries, none damaged\n", "")
     assert json.loads(invoke("cache", "verify", "--json").stdout) == {}
 
     store.faults = {"a" * 64: {3: "checksum differs"}, "b" * 64: {-1: "meta.json is missing"}}
     result = invoke("cache", "verify")
     assert result.exit_code == 1
     assert result.stdout.splitlines() == [f"{'a' * 64}: shard 3: checksum differs", f"{'b' * 64}: meta.json is missing"]
-    assert result.stderr == "2 of 2 entries with faults, made again when a run needs them\n"
+    assert result.stderr == "2 of 2 entries damaged; a run makes them again\n"
     result = invoke("cache", "verify", "--json")
     assert result.exit_code == 1
     assert json.loads(result.stdout)["a" * 64] == {"3": "checksum differs"}
@@ -116,6 +116,6 @@ def test_an_empty_cache(invoke: Invoke, monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert invoke("cache", "path").stdout == f"{tmp_path / 'cache' / 'features'}\n"
     assert invoke("cache", "list").stdout == f"{tmp_path / 'cache' / 'features'}: 0 entries, 0 B\n\n"
     assert json.loads(invoke("cache", "list", "--json").stdout) == []
-    assert invoke("cache", "verify").stdout == "0 entries, no faults\n"
+    assert invoke("cache", "verify").stdout == "0 entries, none damaged\n"
     assert invoke("cache", "prune").stdout == "removed 0 entries, 0 B\n"
     assert not (tmp_path / "cache").exists()

@@ -32,7 +32,7 @@ def test_everything_a_report_of_a_fault_needs(workspace: Path, invoke: Invoke) -
     assert facts["versions"]["torch"] == metadata.version("torch")
     assert "cores" in facts["devices"]["cpu"]
     assert facts["places"]["workspace"].startswith(f"{workspace} (writable, ")
-    assert "not made yet" in facts["places"]["workspace"]
+    assert "doesn't exist yet" in facts["places"]["workspace"]
     assert facts["engines"]["torch"] == "usable"
     assert "usable on CPU" in facts["engines"]["openvino"]
     assert facts["weights"] == {"resnet18-f37072fd": "/cache/resnet18-f37072fd.pth (46.8 MB)"}
@@ -57,7 +57,7 @@ def test_places_that_can_not_be(workspace: Path, invoke: Invoke, tmp_path: Path)
     [
         ("", "none; set FROSTLINE_CACHE_LIMIT, e.g. to 20GB"),
         ("20GB", "20.0 GB (FROSTLINE_CACHE_LIMIT)"),
-        ("much", 'NOT usable: FROSTLINE_CACHE_LIMIT = "much" is no size: '),
+        ("much", 'NOT usable: FROSTLINE_CACHE_LIMIT = "much" is not a size: '),
     ],
 )
 def test_the_limit_of_the_cache(
@@ -67,11 +67,13 @@ def test_the_limit_of_the_cache(
     assert json.loads(invoke("doctor", "--json").stdout)["places"]["cache limit"].startswith(said)
 
 
-def test_data_sets_at_hand(workspace: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_data_sets_that_need_no_download(
+    workspace: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("FROSTLINE_CACHE", str(tmp_path / "cache"))
     (tmp_path / "cache" / "datasets" / "cifar-10-batches-py").mkdir(parents=True)
     facts = json.loads(invoke("doctor", "--json").stdout)
-    assert facts["data sets"]["cifar10"] == f"at hand in {tmp_path / 'cache' / 'datasets'}"
+    assert facts["data sets"]["cifar10"] == f"available in {tmp_path / 'cache' / 'datasets'}"
 
 
 def test_an_engine_that_does_not_load(workspace: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,23 +60,26 @@ def test_a_run_that_was_interrupted_ends_with_the_same_numbers(tmp_path: Path) -
         (tmp_path / name).mkdir()
         (tmp_path / name / "study.toml").write_text(STUDY)
     output, errors = start(tmp_path / "whole", "run", "study.toml").communicate(timeout=300)
-    lines = [line for line in output.splitlines() if "Epoch" in line]
+    lines = [line for line in output.splitlines() if ": epoch" in line]
     assert len(lines) == 10, errors
-    assert all(re.fullmatch(r"resnet18 \S+ .*: Epoch \d/\d, Loss: \d+\.\d+", line) for line in lines)
+    assert all(
+        re.fullmatch(r"resnet18 \S+ .*: epoch \d/\d, loss \d\.\d{4}, val loss \d\.\d{4}, val acc \d+\.\d%", line)
+        for line in lines
+    )
     assert "train_from layer4" in output
     whole = losses(tmp_path / "whole")
     assert sorted(len(epochs) for epochs in whole.values()) == [2, 2, 3, 3]
 
     process = start(tmp_path / "stopped", "run", "study.toml")
     assert process.stdout is not None
-    assert "Epoch 1/2" in process.stdout.readline()
+    assert "epoch 1/2" in process.stdout.readline()
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "to go on: frostline run study.toml --resume" in errors.splitlines()[-1]
+    assert "to continue: frostline run study.toml --resume" in errors.splitlines()[-1]
 
     process = start(tmp_path / "stopped", "run", "study.toml", "--resume")
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 0
-    assert "goes on where it was interrupted" in errors
+    assert "continues where it was interrupted" in errors
     assert losses(tmp_path / "stopped") == whole

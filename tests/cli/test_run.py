@@ -96,16 +96,16 @@ def test_elsewhere_than_in_a_terminal_each_arm_and_epoch_is_a_line(
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
     assert lines[:3] == [
-        f"{ARMS[0]}: Epoch 1/2, Loss: 0.8285023129885764",
-        f"{ARMS[1]}: Epoch 1/3, Loss: 0.8285023129885764",
-        "bad: Epoch 1/2, Loss: nan",
+        f"{ARMS[0]}: epoch 1/2, loss 0.8285, val loss 0.7000, val acc 90.0%",
+        f"{ARMS[1]}: epoch 1/3, loss 0.8285, val loss 0.7000, val acc 90.0%",
+        "bad: epoch 1/2, loss nan",
     ]
     run = frostline.Ledger(workspace).load().run
     assert result.stderr.splitlines() == [
-        f"{run} goes on where it was interrupted: 2 arms, 2 trajectories, about 30.0 s to go",
+        f"{run} continues where it was interrupted: 2 arms, 2 trajectories, about 30 s to go",
         "note: shard 3 was damaged and is made again",
         "feature pass resnet18 head: 100 images",
-        "feature pass resnet18 head: made in 2.00 s, 51.2 kB",
+        "feature pass resnet18 head: done in 2.00 s, 51.2 kB",
         "trajectory sgd diverged: training diverged in epoch 1",
     ]
     # The arms, then the exercise's table, since epochs and train_from vary.
@@ -162,10 +162,10 @@ def test_options_reach_the_library(workspace: Path, invoke: Invoke, fake_run: Fa
 def test_json_is_all_of_standard_output(workspace: Path, invoke: Invoke, fake_run: FakeRun) -> None:
     result = invoke("run", "s.toml", "--json")
     assert len(json.loads(result.stdout)["arms"]) == 6
-    assert f"{ARMS[0]}: Epoch 1/2, Loss: 0.8285023129885764" in result.stderr.splitlines()
+    assert f"{ARMS[0]}: epoch 1/2, loss 0.8285, val loss 0.7000, val acc 90.0%" in result.stderr.splitlines()
 
 
-def test_interruption_says_how_to_go_on(workspace: Path, invoke: Invoke, fake_run: FakeRun) -> None:
+def test_interruption_says_how_to_continue(workspace: Path, invoke: Invoke, fake_run: FakeRun) -> None:
     fake_run.failure = KeyboardInterrupt()
     result = invoke(
         "run",
@@ -185,11 +185,11 @@ def test_interruption_says_how_to_go_on(workspace: Path, invoke: Invoke, fake_ru
     run = frostline.Ledger(workspace).load().run
     assert result.exit_code == 130
     assert result.stderr.splitlines()[-1] == (
-        f"interrupted: {run} is kept up to its last finished epoch; to go on: "
+        f"interrupted: {run} is kept up to its last finished epoch; to continue: "
         "frostline run 'my study.toml' --set data.train=10 --plain --device cpu --cache always --disk '1 GB' "
         "--memory 4GB --resume"
     )
-    assert "Epoch 1/2" in result.stdout
+    assert "epoch 1/2" in result.stdout
     assert "arms complete" not in result.stdout
 
 
@@ -197,7 +197,7 @@ def test_interruption_before_anything_began(workspace: Path, invoke: Invoke, fak
     fake_run.before = KeyboardInterrupt()
     result = invoke("run", "s.toml")
     assert (result.exit_code, result.stdout) == (130, "")
-    assert result.stderr == "interrupted: no run had begun; to begin: frostline run s.toml\n"
+    assert result.stderr == "interrupted: no run had started; to start one: frostline run s.toml\n"
 
 
 def test_a_failure_says_what_is_kept(workspace: Path, invoke: Invoke, fake_run: FakeRun) -> None:
@@ -207,7 +207,7 @@ def test_a_failure_says_what_is_kept(workspace: Path, invoke: Invoke, fake_run: 
     run = frostline.Ledger(workspace).load().run
     assert result.stderr.splitlines()[-2:] == [
         "error: no room for 3 GB in /cache",
-        f"{run} is kept up to its last finished epoch; to go on: frostline run s.toml --resume",
+        f"{run} is kept up to its last finished epoch; to continue: frostline run s.toml --resume",
     ]
 
 
@@ -259,13 +259,14 @@ def test_control_c_stops_at_once_with_code_130(workspace: Path) -> None:
     )
     assert process.stderr is not None
     first = process.stderr.readline()
-    assert "begins: 1 arm, 1 trajectory" in first
+    assert "started: 1 arm, 1 trajectory" in first
     time.sleep(0.2)
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=30)
     assert process.returncode == 130
     assert re.fullmatch(
-        r"interrupted: \S+-s is kept up to its last finished epoch; to go on: frostline run s.toml --resume\n", errors
+        r"interrupted: \S+-s is kept up to its last finished epoch; to continue: frostline run s.toml --resume\n",
+        errors,
     )
     assert output == ""
     # The process is gone, and the run isn't held any more.
@@ -292,9 +293,9 @@ def test_a_terminal_has_a_display_with_the_time_left(workspace: Path, columns: i
     assert "slow study" in text
     assert re.search(r"about \d+ s left", text)
     assert "training from layer4, epoch 2/2" in text
-    assert "loss 0.5000, 50.0% right" in text
+    assert "loss 0.5000, val acc 50.0%" in text
     # The lines are for elsewhere; the tables come at the end.
-    assert "Epoch 1/2" not in text
+    assert "arm of two: epoch 1/2" not in text
     assert "0.5000, 0.5000" in text.rsplit("left", 1)[1]
     assert max(len(line) for chunk in text.split("\r\n") for line in chunk.split("\r")) <= columns
 

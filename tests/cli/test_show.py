@@ -40,7 +40,37 @@ def test_the_latest_run_is_shown_unless_another_is_named(workspace: Path, invoke
     assert json.loads(invoke("show", "--json").stdout)["run"] == second
     result = invoke("show", "1999")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert 'error: there is no run "1999"' in result.stderr
+    assert 'error: "1999" is neither a run nor a study with runs in' in result.stderr
+
+
+def test_a_study_is_named_for_its_newest_run(workspace: Path, invoke: Invoke, tmp_path: Path) -> None:
+    runs = [write_run(workspace, name=name) for name in ("mine", "own", "mine", "starter")]
+    (tmp_path / "mine.toml").write_text("this = 'is wrong'")
+    (tmp_path / "renamed.toml").write_text("name = 'own'")
+    for named, run in [
+        ("mine", runs[2]),
+        ("mine.toml", runs[2]),
+        (str(tmp_path / "mine.toml"), runs[2]),
+        ("renamed.toml", runs[1]),
+        ("own.toml", runs[1]),  # the file may be gone
+        ("starter", runs[3]),
+        (runs[0], runs[0]),
+    ]:
+        assert json.loads(invoke("show", named, "--json").stdout)["run"] == run
+
+
+def test_a_study_without_runs_and_a_file_that_is_none(workspace: Path, invoke: Invoke, tmp_path: Path) -> None:
+    write_run(workspace, name="mine")
+    result = invoke("show", "starter")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == (
+        f'error: "starter" is neither a run nor a study with runs in "{workspace}": there are runs of mine; '
+        "`frostline runs` lists them all\n"
+    )
+    (tmp_path / "broken.toml").write_text("name = ")
+    result = invoke("show", "broken.toml")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("error: broken.toml:1:8: not valid TOML")
 
 
 def test_arms(workspace: Path, invoke: Invoke) -> None:

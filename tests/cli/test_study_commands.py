@@ -157,7 +157,10 @@ def test_plan(study: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(frostline, "plan_study", plan_study, raising=False)
     result = invoke("plan", "study.toml", "--set", "arms[0].epochs=5")
     assert (result.exit_code, result.stderr) == (0, "note: measuring resnet18 on this machine, once\n")
-    assert "Predicted: 2.00 s together; 3.00 s each alone; 9.00 s by the plain loop (--plain)." in result.stdout
+    assert (
+        "Predicted: 2.00 s in all; 3.00 s with arms trained alone; 9.00 s in an ordinary loop (--plain)."
+        in result.stdout
+    )
     assert (
         json.loads(
             invoke("plan", "study.toml", "--cache", "never", "--disk", "1GB", "--memory", "4GB", "--json").stdout

@@ -96,3 +96,12 @@ def test_the_latest_are_kept(photos: Path) -> None:
 def test_files_that_are_gone_have_no_key(photos: Path) -> None:
     assert files_key([photos / "a" / "0.png"], np.arange(1)) is not None
     assert files_key([photos / "a" / "gone.png"], np.arange(1)) is None
+
+
+def test_another_package_that_decodes_makes_another_key(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = sorted(photos.glob("*/*.png"))
+    ids = np.arange(len(files))
+    before = files_key(files, ids)
+    assert files_key(files, ids) == before
+    monkeypatch.setattr("frostline.data._remembered.decoders", lambda: ["13.0.0", "pillow-heif"])
+    assert files_key(files, ids) != before

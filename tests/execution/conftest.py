@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,8 +14,6 @@ from frostline.execution._bench import Bench
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    from frostline.plan import Layout
 
 
 @pytest.fixture
@@ -45,15 +42,9 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def made_up_rates(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Spare each network's measurement, seconds long, where a test doesn't ask for ``measured``.
-
-    Maps are contiguous, as in the plain loop, where a test isn't marked ``channels_last``.
-    """
+    """Spare each network's measurement, seconds long, where a test doesn't ask for ``measured``."""
     if "measured" in request.keywords:
         return
-    layout: Layout = "channels_last" if "channels_last" in request.keywords else "contiguous"
-
-    monkeypatch.setattr(_calibration, "_measure", partial(made_up, layout=layout))
+    monkeypatch.setattr(_calibration, "_measure", made_up)
     monkeypatch.setattr(Bench, "start", lambda bench: None)
-    # Rates that another layout's test has left are none of this test's.
-    monkeypatch.setattr(_calibration, "MACHINE", f"{layout} made up")
+    monkeypatch.setattr(_calibration, "MACHINE", "made up")

@@ -10,36 +10,27 @@ from frostline.plan import Rates
 if TYPE_CHECKING:
     from frostline.execution._calibration import Asked
     from frostline.models.facts import BackboneFacts
-    from frostline.plan import Layout
 
 
 def made_up(
     facts: BackboneFacts,
     asked: Asked,
     situation: object = None,
-    tuned: bool = False,
     bench: object = None,
     *,
-    layout: Layout = "contiguous",
     setup: float = 1.0,
-    slowdown: float = 2.0,
 ) -> Rates:
-    """Return rates of a machine that does 10 ** 11 operations a second; ``slowdown`` is that of two processes."""
+    """Return rates of a machine that does 10 ** 11 operations a second on two threads."""
     names = measured_cuts(facts, asked.cuts)
     flops = tuple(float(facts.resolve(name).flops_before) for name in names)
     left = tuple((facts.flops - f) * 1e-11 + 1e-6 for f in flops)
     train = tuple(3 * seconds for seconds in left)
     return Rates(
         flops=flops,
-        layouts=(layout,) * len(names),
         forward=left,
         train=train,
-        plain_forward=left,
-        plain_train=train,
         prefix=left[0] / 2,
         setup=setup,
-        batch_size=16,
-        one_stream=False,
         store=1e9,
         decode=1e-4,
         step=1e-4,
@@ -50,6 +41,6 @@ def made_up(
         saved=tuple(f / 100 for f in reversed(flops)),
         threads=2,
         lanes=(2,),
-        slowdowns=((slowdown,) * len(names),),
+        slowdowns=((1.5,) * len(names),),
         engine="made up",
     )

@@ -18,6 +18,7 @@ from frostline.execution._bench import Answer, Bench, PieceLostError, Request, h
 from frostline.execution._calibration import Asked
 from frostline.execution._gathering import MOST_LOST, TRAINING, Gathering
 from frostline.execution.events import Event, Notice
+from frostline.plan import choose_layout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -159,7 +160,7 @@ def test_when_nothing_can_be_timed_all_is_estimated(
     monkeypatch: pytest.MonkeyPatch, facts: BackboneFacts, bench: Bench
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/does/not/exist")
-    rates = _calibration._measure(facts, Asked(frozenset({"layer4"})), None, False, bench)
+    rates = _calibration._measure(facts, Asked(frozenset({"layer4"})), None, bench)
     assert all(a > b > 0 for a, b in zip(rates.forward, rates.forward[1:], strict=False))
     assert rates.train == tuple(TRAINING * seconds for seconds in rates.forward)
     assert rates.prefix > 0
@@ -179,11 +180,11 @@ def test_a_head_only_arm_never_times_training_from_the_images(
         return otherwise
 
     monkeypatch.setattr(Gathering, "take", take)
-    rates = _calibration._measure(facts, Asked(frozenset({"head"})), None, False, bench)
+    rates = _calibration._measure(facts, Asked(frozenset({"head"})), None, bench)
     assert rates.train[0] == TRAINING * rates.forward[0]
-    assert ("forward", ("input", "contiguous", True)) in asked
+    assert ("forward", ("input", choose_layout(facts, "cpu"), True)) in asked
     assert not [each for each in asked if each[0] != "forward" and "input" in each[1]]
-    assert ("training", ("head", "contiguous")) in asked
+    assert ("training", ("head", choose_layout(facts, "cpu"))) in asked
 
 
 BUSY = "resnet18 at 44 pixels was measured while the machine was busy: predictions may be too high"

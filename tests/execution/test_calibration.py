@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.execution.studies import RESNET, small_study
@@ -13,28 +13,24 @@ from frostline.execution import _calibration
 from frostline.execution._calibration import Asked
 from frostline.execution._gathering import TRAINING
 from frostline.execution.events import Event, Notice
-from frostline.features import BATCH_SIZE, EngineRate, _rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from frostline.features import EngineKey, Engines
-
 
 @pytest.mark.measured
 @pytest.mark.usefixtures("alone")
-def test_rates_are_measured_once(fresh_places: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rates_are_measured_once(fresh_places: Callable[[str], None]) -> None:
     fresh_places("measured")
     facts = frostline.backbone_facts("resnet18", 40, "none")
     late = Asked(frozenset({"layer4"}))
     assert _calibration.known_rates(facts, late) is None
     rates = _calibration.measure_rates(facts, late)
-    assert len(rates.flops) == len(rates.train) == len(rates.layouts) == 3
+    assert len(rates.flops) == len(rates.train) == 3
     assert all(0 < seconds < 10 for seconds in (*rates.train, *rates.forward, rates.prefix, rates.decode, rates.step))
     assert rates.doubt == ""
     # Nothing is trained from the images where nobody asks to.
     assert rates.train[0] == TRAINING * rates.forward[0]
-    assert all(ours <= plain for ours, plain in zip(rates.train[1:], rates.plain_train[1:], strict=True))
     assert rates.store > 0
     assert all(factor == n for n, row in zip(rates.lanes, rates.slowdowns, strict=True) for factor in row)
     assert _calibration.known_rates(facts, late) == rates
@@ -47,32 +43,6 @@ def test_rates_are_measured_once(fresh_places: Callable[[str], None], monkeypatc
     assert more.train[0] == TRAINING * more.forward[0], "and no more than those"
     assert all(0.2 < row[2] != n for n, row in zip(more.lanes, more.slowdowns, strict=True))
     assert _calibration.known_rates(facts, beside) == _calibration.known_rates(facts, late) == more
-
-
-@pytest.mark.slow
-@pytest.mark.measured
-@pytest.mark.usefixtures("alone")
-def test_ways_to_batch_are_tried_where_passes_are_long(
-    fresh_places: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fresh_places("tuned")
-    facts = frostline.backbone_facts("resnet18", 40, "none")
-    few, many = Asked(frozenset({"head"}), n_images=10), Asked(frozenset({"head"}), n_images=10**7)
-    rates = _calibration.measure_rates(facts, few)
-    assert (rates.batch_size, rates.one_stream) == (BATCH_SIZE, False)
-    assert _calibration.known_rates(facts, few) == rates
-    assert _calibration.known_rates(facts, many) is None
-    tried: list[tuple[int, bool]] = []
-
-    def measure(engines: Engines, key: EngineKey, *rest: Any) -> EngineRate:
-        tried.append((key.batch_size, key.one_stream))
-        return EngineRate("made up", 1.0, 1.0 / key.batch_size, key.batch_size, key.one_stream)
-
-    monkeypatch.setattr(_rate, "measure_engine", measure)
-    tuned = _calibration.measure_rates(facts, many)
-    assert tried == list(_rate.CANDIDATES)
-    assert (tuned.batch_size, tuned.one_stream) == (32, False)
-    assert _calibration.known_rates(facts, few) == _calibration.known_rates(facts, many) == tuned
 
 
 def test_planning_says_when_it_measures_and_then_does_not() -> None:

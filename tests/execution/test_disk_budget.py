@@ -77,7 +77,7 @@ def test_to_store_always_is_refused_before_anything_begins(fresh_places: Callabl
     fresh_places("refused")
     with pytest.raises(BudgetError, match=r'cache "always" would store 1\.2 MB of activations, .* budget of 650\.0 kB'):
         frostline.run(small_study(*BOTH, **RESNET), cache="always", disk=WHOLE)
-    with pytest.raises(BudgetError, match='disk budget: "lots" is no size'):
+    with pytest.raises(BudgetError, match='disk budget: "lots" is not a size'):
         frostline.run(small_study(*BOTH, **RESNET), disk="lots")
     assert stored() == 0
     with frostline.Ledger(workspace_directory()) as ledger:

@@ -5,17 +5,14 @@ from __future__ import annotations
 import os
 import signal
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import torch
-from tests.execution.rates import made_up
 from tests.execution.studies import RESNET, logits_of, numbers_of, small_study
 
 import frostline
 from frostline.errors import DiskFullError, TrainingError
-from frostline.execution import _calibration, _workers
+from frostline.execution import _workers
 from frostline.execution.events import EpochFinished, Event, Notice, RunStarted, StepProgress, TrajectoryEnded
 
 if TYPE_CHECKING:
@@ -49,9 +46,7 @@ class Processes:
 
 @pytest.fixture
 def processes(monkeypatch: pytest.MonkeyPatch) -> Processes:
-    """Have plans use two processes whatever that gains, and return what is known of them."""
-    monkeypatch.setattr(_calibration, "_measure", partial(made_up, slowdown=1e-6))
-    monkeypatch.setattr(_calibration, "MACHINE", "side by side, made up")
+    """Have plans use two processes whatever they take to start, and return what is known of them."""
     monkeypatch.setattr("frostline.plan._side_by_side.START_SECONDS", 0.0)
     seen = Processes()
     start, ask = _workers._Worker.start, _workers._Worker.ask
@@ -85,22 +80,15 @@ def run(listener: Callable[[Event], None] | None = None, *arms: dict[str, Any], 
 
 
 def run_in_turn(monkeypatch: pytest.MonkeyPatch, *arms: dict[str, Any]) -> frostline.RunRecord:
-    """Run in this process alone, on one thread as each of two processes does."""
-    threads = torch.get_num_threads()
+    """Run in this process alone."""
     with monkeypatch.context() as patch:
-        patch.setattr(_calibration, "_measure", made_up)
-        patch.setattr(_calibration, "MACHINE", "in turn, made up")
-        torch.set_num_threads(1)
-        try:
-            return run(None, *arms)
-        finally:
-            torch.set_num_threads(threads)
+        patch.setattr("frostline.plan._side_by_side.START_SECONDS", 1e9)
+        return run(None, *arms)
 
 
 def test_equals_one_after_the_other(
     processes: Processes, fresh_places: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Bit for bit, where both train on as many threads."""
     fresh_places("side by side")
     events: list[Event] = []
     beside = run(events.append)

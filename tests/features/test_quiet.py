@@ -6,11 +6,11 @@ import subprocess
 import sys
 
 CODE = """
-import multiprocessing, os, sys
+import os, sys
 os.register_at_fork(before=lambda: print("forked"))
 import torch
 from frostline.features._openvino import OpenVinoEngine
-OpenVinoEngine(torch.nn.Conv2d(3, 4, 3).eval(), torch.rand(1, 3, 8, 8), "cpu")
+OpenVinoEngine(torch.nn.Conv2d(3, 4, 3).eval(), torch.rand(1, 3, 8, 8), "cpu", "contiguous")
 print(sys.modules["openvino_telemetry"], "openvino_telemetry.main" in sys.modules)
 """
 

@@ -114,7 +114,7 @@ def test_the_limit_may_stand_in_the_environment(tmp_path: Path, monkeypatch: pyt
     assert FeatureStore(tmp_path).limit_bytes == 20_000_000_000
     assert FeatureStore(tmp_path, limit_bytes=5).limit_bytes == 5
     monkeypatch.setenv("FROSTLINE_CACHE_LIMIT", "much")
-    with pytest.raises(FeatureError, match='FROSTLINE_CACHE_LIMIT = "much" is no size: give bytes'):
+    with pytest.raises(FeatureError, match='FROSTLINE_CACHE_LIMIT = "much" is not a size: give bytes'):
         FeatureStore(tmp_path)
 
 

@@ -211,12 +211,24 @@ def test_runs_are_found_by_any_unique_beginning(ledger: Ledger, start_run: Start
     assert ledger.load(None).run == second
     assert ledger.load(first).run == first
     assert ledger.load(first[: len(first)]).run == first
-    with pytest.raises(LedgerError, match=f'"{first[:8]}" begins 2 runs: {second}, {first}; give more'):
+    both = rf"{second}, {first}"
+    with pytest.raises(LedgerError, match=rf'^"{first[:8]}" is the beginning of 2 runs \({both}\): give more'):
         ledger.load(first[:8])
-    with pytest.raises(
-        LedgerError, match=rf'no run "{first[:-1]}c" in .*did you mean "{first[:9]}.*the latest is {second}'
-    ):
+    absent = rf'^"{first[:-1]}c" is neither a run nor a study with runs in .*did you mean "{first[:9]}.*"\? '
+    with pytest.raises(LedgerError, match=absent + r"there are runs of b, a; `frostline runs` lists them all$"):
         ledger.load(f"{first[:-1]}c")
+
+
+def test_the_newest_run_of_a_study_is_found_by_the_studys_name(ledger: Ledger, start_run: StartRun) -> None:
+    runs = [start_run(ledger, study_name=name) for name in ("mine", "other", "mine", "other")]
+    assert ledger.load("mine").run == runs[2]
+    assert ledger.load("other").run == runs[3]
+    # An id is that run, whatever studies are called; a study's name goes before the beginning of an id.
+    odd = [start_run(ledger, study_name=name) for name in (runs[0], runs[0][:8])]
+    assert ledger.load(runs[0]).run == runs[0]
+    assert ledger.load(runs[0][:8]).run == odd[1]
+    with pytest.raises(LedgerError, match=r'^"mime" is neither .*; did you mean "mine"\? there are runs of .*mine'):
+        ledger.load("mime")
 
 
 def test_an_exact_name_wins_over_longer_ones(ledger: Ledger, start_run: StartRun) -> None:

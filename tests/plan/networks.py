@@ -25,15 +25,10 @@ def rates(**changes: Any) -> Rates:
     """Return rates at which a whole image takes 10 ms forward and 30 ms to train."""
     given: dict[str, Any] = {
         "flops": (0.0, 1e8, 5e8, 1e9),
-        "layouts": ("channels_last", "contiguous", "channels_last", "contiguous"),
         "forward": (10e-3, 9e-3, 5e-3, 1e-6),
         "train": (30e-3, 27e-3, 15e-3, 1e-5),
-        "plain_forward": (11e-3, 10e-3, 6e-3, 1e-6),
-        "plain_train": (40e-3, 35e-3, 20e-3, 1e-5),
         "prefix": 5e-3,
         "setup": 0.0,
-        "batch_size": 8,
-        "one_stream": False,
         "store": 1e12,
         "decode": 1e-4,
         "step": 1e-4,

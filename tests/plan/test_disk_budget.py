@@ -167,7 +167,7 @@ def test_without_a_budget_auto_is_float32_and_shares_its_pass() -> None:
 def test_what_was_decided_is_kept_whatever_the_budget() -> None:
     arm = {**LATE, "activations": "auto"}
     first = plan(arm, disk=6 * 10**6)
-    decided = {t.id: Decided(t.cut, t.layout, t.activations) for t in first.trajectories}
+    decided = {t.id: Decided(t.mode, t.activations) for t in first.trajectories}
     for disk in (0, None):
         again = plan(arm, disk=disk, decided=decided)
         assert [(t.id, t.cut, t.activations) for t in again.trajectories] == [
@@ -179,7 +179,7 @@ def test_what_was_decided_is_kept_whatever_the_budget() -> None:
 def test_a_plan_from_before_budgets_is_as_the_recipe_says(activations: str, kind: str) -> None:
     arm = {**LATE, "activations": activations}
     (first,) = plan(arm).trajectories
-    (again,) = plan(arm, decided={first.id: Decided("late", "contiguous")}).trajectories
+    (again,) = plan(arm, decided={first.id: Decided("cached")}).trajectories
     assert (again.id, again.mode, again.activations) == (first.id, "cached", kind)
 
 
@@ -198,5 +198,5 @@ def test_budgets_are_read(given: int | str | None, n_bytes: int | None) -> None:
 
 @pytest.mark.parametrize("given", ["much", "-1GB", "", -1, True, 1.5])
 def test_what_is_no_size_is_refused(given: Any) -> None:
-    with pytest.raises(BudgetError, match=r"disk budget: .* is no size: give"):
+    with pytest.raises(BudgetError, match=r"disk budget: .* is not a size: give"):
         read_budgets(given)

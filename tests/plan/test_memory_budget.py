@@ -9,7 +9,7 @@ import pytest
 from tests.plan.networks import COUNTS, facts, rates
 
 from frostline.errors import BudgetError
-from frostline.plan import Budgets, CachePolicy, CostModel, Decided, Plan, build_plan, read_budgets
+from frostline.plan import Budgets, CachePolicy, CostModel, Decided, Plan, _memory, build_plan, read_budgets
 from frostline.study import Arm, Recipe
 
 HEAD = {"train_from": "head", "epochs": 5}
@@ -85,9 +85,13 @@ def test_pretrained_weights_stay_in_memory() -> None:
     assert peak(*sizes, parameters=10**8) - whole == pytest.approx(4 * 10**8, rel=0.01)
 
 
-def test_the_engine_is_counted_where_there_is_a_pass() -> None:
-    """Without stored rows there is no inference engine to load."""
-    assert peak(LATE, cache="always") - peak(LATE, cache="never") > 100_000_000
+def test_the_engine_is_counted_where_it_makes_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stored or computed anew; where the whole network runs in batches there is no inference engine to load."""
+    asked = [(LATE, "always"), (LATE, "never"), ({**LATE, "frozen_norm": "batch"}, "auto")]
+    before = [peak(recipe, cache=cache) for recipe, cache in asked]
+    monkeypatch.setattr(_memory, "ENGINE_BYTES", _memory.ENGINE_BYTES + 10**9)
+    after = [peak(recipe, cache=cache) for recipe, cache in asked]
+    assert [a - b for a, b in zip(after, before, strict=True)] == [10**9, 10**9, 0]
 
 
 def test_the_peak_of_a_study_is_that_of_its_dearest_part() -> None:
@@ -151,7 +155,7 @@ def test_heads_of_two_networks_are_divided_by_themselves() -> None:
 
 def decided_by(made: Plan) -> dict[str, Decided]:
     groups = {id_: group.id for group in made.groups for id_ in group.trajectories}
-    return {t.id: Decided(t.cut, t.layout, t.activations, made.workers, groups[t.id]) for t in made.trajectories}
+    return {t.id: Decided(t.mode, t.activations, groups[t.id]) for t in made.trajectories}
 
 
 @pytest.mark.parametrize("share", [1.0, 0.5, 0.0])
@@ -220,5 +224,5 @@ def test_the_predicted_peak_is_budget_enough(arms: list[dict[str, Any]], cache: 
 def test_both_budgets_are_read() -> None:
     assert read_budgets("10GB", "4GB") == Budgets(10**10, 4 * 10**9)
     assert read_budgets(memory=5) == Budgets(None, 5)
-    with pytest.raises(BudgetError, match='memory budget: "lots" is no size: give'):
+    with pytest.raises(BudgetError, match='memory budget: "lots" is not a size: give'):
         read_budgets(memory="lots")

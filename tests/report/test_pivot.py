@@ -166,10 +166,12 @@ def test_measures(make_arm: MakeArm, make_record: MakeRecord, measure: Any, cell
     ("keys", "message"),
     [
         (("epochs", "epochs"), 'two different keys, not "epochs" twice'),
-        (("epochs", "train_form"), '"train_form" is no setting .*did you mean "train_from"'),
+        (("epochs", "train_form"), '"train_form" is not a setting .*did you mean "train_from"'),
+        (("lr", "epochs"), r'"lr" is not a setting .*did you mean "optimizer\.lr"\?'),
+        (("dropout", "epochs"), r'did you mean "head\.dropout"\?'),
         (("zzz", "epochs"), "the settings are .*optimizer.lr"),
-        (("phases", "epochs"), '"phases" is no setting'),
-        (("optimizer.lr.x", "epochs"), "is no setting"),
+        (("phases", "epochs"), '"phases" is not a setting'),
+        (("optimizer.lr.x", "epochs"), "is not a setting"),
     ],
 )
 def test_unknown_keys(exercise: RunRecord, keys: tuple[str, str], message: str) -> None:

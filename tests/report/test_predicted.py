@@ -27,7 +27,7 @@ def test_a_row_for_each_pass_and_for_what_trained_together(make_record: MakeReco
     assert table.rows == (
         ("pass net 32 px", "4.00 s", "5.00 s", "1.25", "2.0 MB", "2.1 MB"),
         ("pass kept", "4.00 s", "read from the cache", "", "2.0 MB", "2.1 MB"),
-        ("2 heads from a on, 5 epochs", "4.00 s", "3.00 s", "0.75", "", ""),
+        ("training 2 heads together (a, ..), 5 epochs", "4.00 s", "3.00 s", "0.75", "", ""),
         ("training c, 5 epochs", "10.0 s", "12.0 s", "1.20", "", ""),
     )
 

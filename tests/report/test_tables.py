@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import io
-import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,15 +9,11 @@ from rich.cells import cell_len
 
 from frostline.ledger import RunRow
 from frostline.models.facts import BackboneFacts, CutFacts, StageFacts
-from frostline.quantities import format_bytes, format_count
 from frostline.report import (
     arm_lines,
     arms_table,
     data_notes,
     draw,
-    format_fraction,
-    format_loss,
-    format_seconds,
     make_console,
     pivot,
     pivot_table,
@@ -29,8 +24,6 @@ from frostline.report import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from frostline.ledger import RunRecord
     from frostline.report import Table
 
@@ -43,42 +36,6 @@ def drawn(table: Table, width: int | None) -> str:
     return file.getvalue()
 
 
-@pytest.mark.parametrize(
-    ("format_number", "value", "text"),
-    [
-        (format_loss, 0.8285023129885764, "0.8285"),
-        (format_loss, 0.0, "0.0000"),
-        (format_loss, 0.0005, "0.0005"),
-        (format_loss, 0.0001234, "1.23e-04"),
-        (format_loss, 123456.0, "1.23e+05"),
-        (format_loss, math.nan, "nan"),
-        (format_loss, math.inf, "inf"),
-        (format_loss, None, ""),
-        (format_fraction, 0.9734, "97.3%"),
-        (format_fraction, 1.0, "100.0%"),
-        (format_fraction, None, ""),
-        (format_seconds, 0.0, "0.00 s"),
-        (format_seconds, 9.994, "9.99 s"),
-        (format_seconds, 9.999, "10.0 s"),
-        (format_seconds, 59.99, "1 min 00 s"),
-        (format_seconds, 245.0, "4 min 05 s"),
-        (format_seconds, 3599.9, "1 h 00 min"),
-        (format_seconds, 7620.0, "2 h 07 min"),
-        (format_seconds, None, ""),
-        (format_bytes, 0, "0 B"),
-        (format_bytes, 999, "999 B"),
-        (format_bytes, 1000, "1.0 kB"),
-        (format_bytes, 999_960, "1.0 MB"),
-        (format_bytes, 2.5e9, "2.5 GB"),
-        (format_bytes, 5e18, "5,000.0 PB"),
-        (format_count, 512, "512"),
-        (format_count, 11_176_512, "11.2 M"),
-    ],
-)
-def test_how_numbers_read(format_number: Callable[[Any], str], value: float | None, text: str) -> None:
-    assert format_number(value) == text
-
-
 def test_costs_are_those_that_the_run_worked_out(make_arm: MakeArm, make_record: MakeRecord) -> None:
     arms = make_arm([0.5], name="a"), make_arm([0.5], name="b")
     record = make_record(*arms, cost={"arms": {"a": {"alone_seconds": 99.0, "marginal_seconds": 1.0}}})
@@ -86,7 +43,7 @@ def test_costs_are_those_that_the_run_worked_out(make_arm: MakeArm, make_record:
     assert (first.alone_seconds, first.marginal_seconds) == (99.0, 1.0)
     assert (second.alone_seconds, second.marginal_seconds) == (None, None)
     table = arms_table(record)
-    assert table.columns[-2:] == ("alone", "marginal")
+    assert table.columns[-2:] == ("time alone", "time added")
     assert [row[-2:] for row in table.rows] == [("1 min 39 s", "1.00 s"), ("", "")]
 
 
@@ -100,6 +57,27 @@ def test_arms_show_every_epoch(exercise: RunRecord) -> None:
 
 def test_one_arm_is_one_arm(make_arm: MakeArm, make_record: MakeRecord) -> None:
     assert arms_table(make_record(make_arm([0.5]))).title.endswith("1 of 1 arm complete")
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "line"),
+    [
+        (
+            {"head 2ep seed0": 0.969, "head 2ep seed1": 0.981, "head 2ep seed2": 0.975},
+            "chosen on validation: head 2ep, val acc 52.0%; test accuracy 97.5% (3 seeds: 96.9 to 98.1%)",
+        ),
+        ({"head 2ep seed7": 0.5}, "chosen on validation: head 2ep seed7, val acc 52.0%; test accuracy 50.0%"),
+        (
+            {"a seed": 0.5, "b": 0.6},
+            "chosen on validation: a seed, val acc 52.0%; test accuracy 55.0% (2 seeds: 50.0 to 60.0%)",
+        ),
+    ],
+)
+def test_the_arm_that_validation_chose_is_named_with_its_test_accuracy(
+    make_arm: MakeArm, make_record: MakeRecord, accuracies: dict[str, float], line: str
+) -> None:
+    arms = [replace(make_arm([0.5, 0.4], name=name), test_accuracy=value) for name, value in accuracies.items()]
+    assert arms_table(make_record(make_arm([0.5], name="another"), *arms)).notes == (line,)
 
 
 def test_arms_that_are_not_complete_say_so(make_arm: MakeArm, make_record: MakeRecord) -> None:
@@ -234,7 +212,7 @@ def test_stages_say_what_training_from_them_means(facts: BackboneFacts) -> None:
     rows = stages_table(facts).rows
     assert rows[0] == ("stem", "2", "100", "5.0 k", "3x32x32", "3.1 kB", "all", "1,100 + head")
     assert rows[1] == ("layer1", "4", "1,000", "7.0 k", "8x16x16 + 4", "8.2 kB", "layer1", "1,000 + head")
-    assert rows[2] == ("head", "1", "170", "320", "16", "64 B", "head", "the head alone")
+    assert rows[2] == ("head", "1", "170", "320", "16", "64 B", "head", "only the head")
 
 
 def test_a_network_that_cannot_be_cut_says_why(facts: BackboneFacts) -> None:
@@ -324,9 +302,9 @@ def test_a_plan_says_what_is_shared_and_why() -> None:
         ("b", "t1:1 > t2:2", "3 min 18 s", "1 min 40 s", "something of its own"),
     )
     assert arms.notes == (
-        "2 arms for 8 epochs: 7 to train, 10.2 MB to keep on disk.",
-        "Predicted: 3 min 19 s together; 4 min 57 s each alone; 16 min 40 s by the plain loop (--plain).",
-        "Memory: about 1.5 GB at most.",
+        "2 arms for 8 epochs: 7 to train, 10.2 MB to store on disk.",
+        "Predicted: 3 min 19 s in all; 4 min 57 s with arms trained alone; 16 min 40 s in an ordinary loop (--plain).",
+        "Peak memory: about 1.5 GB.",
         "measured on this machine",
     )
 
@@ -335,7 +313,7 @@ def test_a_plan_without_passes_or_notes_has_no_table_or_column_for_them() -> Non
     bare = {**PLAN, "passes": [], "arms": PLAN["arms"][:1]}
     trajectories, arms = plan_tables(bare)
     assert trajectories.columns[0] == "id"
-    assert arms.columns == ("arm", "path", "alone", "marginal")
+    assert arms.columns == ("arm", "path", "time alone", "time added")
 
 
 def test_a_plan_that_is_not_certain_says_so() -> None:

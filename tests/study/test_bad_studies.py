@@ -18,6 +18,16 @@ RECIPE_KEYS = (
 )
 DATA_KEYS = "source, path, train, val, test, on_bad_image, seed, image_column, label_column, download"
 AMOUNT = "must be a count of images, such as 1000, or a fraction above 0 and up to 1.0"
+ALL = f"{AMOUNT}; leave it out for all there are"
+TRAIN = f"{AMOUNT}; leave it out to train on all there are"
+VAL = (
+    f"{AMOUNT}; arms are compared on validation images, so a study needs some: leave it out for the source's own, or a "
+    "tenth of its training images"
+)
+TEST = (
+    f"{AMOUNT}; the arm chosen on validation is judged on test images, so a study needs some: leave it out for the "
+    "source's own, or a fifth of its training images"
+)
 FRACTION = "must be a fraction above 0 and up to 1.0, or a count of images without a decimal point"
 LARGEST = 9223372036854775807
 TOP = '[data]\nsource = "digits"\n'
@@ -98,8 +108,8 @@ BAD: dict[str, tuple[str, list[str]]] = {
     "recipe and data settings on top": (
         'epochs = 3\ntrain = 100\ncolour = 1\n[data]\nsource = "digits"\n[[arms]]',
         [
-            "1:1: epochs = 3: unknown key here: recipe settings stand in [defaults] or in one of [[arms]]",
-            "2:1: train = 100: unknown key here: it stands in [data]",
+            "1:1: epochs = 3: unknown key; did you mean epochs, in [defaults] or [[arms]]?",
+            "2:1: train = 100: unknown key; did you mean data.train, in [data]?",
             "3:1: colour = 1: unknown key; known here: name, data, defaults, arms",
         ],
     ),
@@ -167,22 +177,30 @@ BAD: dict[str, tuple[str, list[str]]] = {
     "amounts of the wrong kind": (
         f'{TOP}train = true\nval = "all"\ntest = [1, 2]\n[[arms]]',
         [
-            f"3:9: data.train = true: {AMOUNT}",
-            f'4:7: data.val = "all": {AMOUNT}',
-            f"5:8: data.test = [1, 2]: {AMOUNT}",
+            f"3:9: data.train = true: {ALL}",
+            f'4:7: data.val = "all": {ALL}',
+            f"5:8: data.test = [1, 2]: {ALL}",
         ],
     ),
     "amounts out of range": (
         f"{TOP}train = 0\nval = 1.5\ntest = -3\n[[arms]]",
         [
-            f"3:9: data.train = 0: must be a count of images from 1 to {LARGEST}",
+            f"3:9: data.train = 0: {TRAIN}",
             f"4:7: data.val = 1.5: {FRACTION}",
-            f"5:8: data.test = -3: must be a count of images from 1 to {LARGEST}",
+            f"5:8: data.test = -3: {TEST}",
         ],
     ),
     "amounts that are hardly numbers": (
         f"{TOP}train = nan\nval = inf\ntest = 0.0\n[[arms]]",
-        [f"3:9: data.train = nan: {FRACTION}", f"4:7: data.val = inf: {FRACTION}", f"5:8: data.test = 0.0: {FRACTION}"],
+        [f"3:9: data.train = nan: {FRACTION}", f"4:7: data.val = inf: {FRACTION}", f"5:8: data.test = 0.0: {TEST}"],
+    ),
+    "no images wanted": (
+        f"{TOP}train = -0.5\nval = 0\ntest = 0\n[[arms]]",
+        [f"3:9: data.train = -0.5: {TRAIN}", f"4:7: data.val = 0: {VAL}", f"5:8: data.test = 0: {TEST}"],
+    ),
+    "no images wanted, in words": (
+        f'{TOP}train = "None"\nval = "no"\ntest = false\n[[arms]]',
+        [f'3:9: data.train = "None": {TRAIN}', f'4:7: data.val = "no": {VAL}', f"5:8: data.test = false: {TEST}"],
     ),
     "a huge amount": (
         f"{TOP}train = 99999999999999999999\n[[arms]]",
@@ -231,8 +249,7 @@ BAD: dict[str, tuple[str, list[str]]] = {
     "a table under an arm": (
         "[[arms]]\n[arms.optimizer]\nlearning_rate = 1",
         [
-            "5:1: arms[0].optimizer.learning_rate = 1: unknown key; "
-            "known here: name, lr, momentum, nesterov, weight_decay, stage_decay"
+            '5:1: arms[0].optimizer.learning_rate = 1: unknown key; did you mean "lr"?',
         ],
     ),
     # -- values of recipes
@@ -449,7 +466,7 @@ BAD: dict[str, tuple[str, list[str]]] = {
             "4:42: arms[0].phases[0].epochs = 0: must be at least 1",
             "4:60: arms[0].phases[1].train_from = 4: must be text in quotes",
             "4:81: arms[0].phases[1].optimizer.lr = -1: must be above 0",
-            "4:86: arms[0].phases[1].seed = 3: unknown key; known here: train_from, epochs, optimizer, schedule",
+            "4:86: arms[0].phases[1].seed = 3: unknown key; did you mean seed, in the arm, beside its phases?",
         ],
     ),
     "wrong in what phases inherit": (

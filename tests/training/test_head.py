@@ -26,7 +26,7 @@ LABELS = DRAWN.integers(0, K, N)
 class MemoryRows:
     """Rows in memory."""
 
-    n = N
+    n, concurrent = N, True
 
     def batches(
         self, order: Sequence[NDArray[np.int64]], epoch: int, device: torch.device

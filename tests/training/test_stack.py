@@ -51,7 +51,7 @@ PHASES = [
 class MemoryRows:
     """Rows in memory, others for each seed as stored views are; labels are the same for all."""
 
-    n = N
+    n, concurrent = N, True
 
     def __init__(self, seed: int = 0, width: int = 37, n_classes: int = 5) -> None:
         drawn = np.random.Generator(np.random.PCG64(seed))

@@ -43,10 +43,10 @@ def _root(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Say how much of a pretrained image network to retrain, with which optimizer, for how long, and at what cost.
+    """Find out how much of a pretrained image network to retrain, with which optimizer, for how long, at what cost.
 
-    A study (a TOML file, or the name of a built-in one) asks the question; its arms are trained with their common
-    work done once, and the answer is a table.
+    A study (a TOML file, or the name of a built-in one) asks the question. Work that its arms share is done once, and
+    the answer is a table.
     """
 
 
@@ -60,6 +60,7 @@ app.command(
     epilog=epilog(
         "frostline show --pivot epochs,train_from",
         "frostline show --pivot epochs,optimizer",
+        "frostline show starter",
         "frostline show 20261124-034216 --csv results.csv",
     ),
 )(show)
@@ -73,11 +74,11 @@ def main() -> None:
     try:
         app()
     except UnicodeEncodeError as error:
-        typer.echo(f"the output can't be written as {error.encoding}: set PYTHONIOENCODING=utf-8", err=True)
+        typer.echo(f"the output could not be written as {error.encoding}: set PYTHONIOENCODING=utf-8", err=True)
         sys.exit(1)
     except OSError as error:
         # What commands read and write has its own messages; this is the output itself.
-        typer.echo(f"the output can't be written: {error.strerror or error}", err=True)
+        typer.echo(f"the output could not be written: {error.strerror or error}", err=True)
         sys.exit(1)
     except KeyboardInterrupt:
         # Ctrl-C outside any command, e.g. while a module is being imported.

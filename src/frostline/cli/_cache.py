@@ -17,15 +17,15 @@ __all__ = ["cache_app"]
 cache_app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Look after stored activations, which can be made again.\n\nThey are in $FROSTLINE_CACHE, or the user's cache "
-    "directory. With $FROSTLINE_CACHE_LIMIT, such as 20GB, a run removes the least recently used to stay below it.",
+    help="Manage stored activations, which can always be made again.\n\nThey are in $FROSTLINE_CACHE, or the user's "
+    "cache directory. With $FROSTLINE_CACHE_LIMIT, such as 20GB, a run removes the least recently used to keep to it.",
     epilog=epilog("frostline cache list", "frostline cache prune --keep 5GB"),
 )
 
 
 @cache_app.command("list", epilog=epilog("frostline cache list", "frostline cache list --json"))
 def list_entries(as_json: JsonOption = False) -> None:
-    """List what is stored, the most recently used first."""
+    """List what is stored, most recently used first."""
     import frostline
     from frostline import report
 
@@ -37,9 +37,9 @@ def list_entries(as_json: JsonOption = False) -> None:
     total = sum(entry.n_bytes for entry in entries)
     table = report.Table(
         title=f"{store.path}: {format_number_of(len(entries), 'entry')}, {format_bytes(total)}",
-        columns=("key", "backbone", "kept at", "pixels", "view", "size", "last used (UTC)", "state"),
+        columns=("key", "backbone", "stored at", "pixels", "view", "size", "last used (UTC)", "state"),
         rows=tuple(_entry_row(entry) for entry in entries),
-        left=frozenset({"key", "backbone", "kept at", "view", "state"}),
+        left=frozenset({"key", "backbone", "stored at", "view", "state"}),
     )
     report.draw(table, report.make_console())
 
@@ -47,13 +47,13 @@ def list_entries(as_json: JsonOption = False) -> None:
 @cache_app.command("prune", epilog=epilog("frostline cache prune", "frostline cache prune --keep 5GB"))
 def prune(
     keep: Annotated[
-        str, typer.Option(metavar="SIZE", help="Keep the most recently used up to this size, e.g. 500MB, 5GB or 5GiB.")
+        str, typer.Option(metavar="SIZE", help="Keep the most recently used, up to this size, e.g. 500MB, 5GB or 5GiB.")
     ] = "0",
     as_json: JsonOption = False,
 ) -> None:
     """Remove stored activations.
 
-    All of them, or the least recently used; those in use by a run stay.
+    All of them, or with --keep the least recently used. Those in use by a run stay.
     """
     import frostline
 
@@ -67,9 +67,9 @@ def prune(
 
 @cache_app.command("verify", epilog=epilog("frostline cache verify"))
 def verify(as_json: JsonOption = False) -> None:
-    """Read every stored byte and report what is damaged.
+    """Read everything that is stored and report what is damaged.
 
-    Exits with 1 when anything is; a run that needs it makes it again.
+    Exits with 1 if anything is; a run that needs it makes it again.
     """
     import frostline
 
@@ -83,17 +83,16 @@ def verify(as_json: JsonOption = False) -> None:
                 typer.echo(f"{key}: {'' if shard < 0 else f'shard {shard}: '}{fault}")
         n = len(store.entries())
         if not faults:
-            typer.echo(f"{format_number_of(n, 'entry')}, no faults")
+            typer.echo(f"{format_number_of(n, 'entry')}, none damaged")
         else:
-            faulty = f"{len(faults)} of {format_number_of(n, 'entry')}"
-            typer.echo(f"{faulty} with faults, made again when a run needs them", err=True)
+            typer.echo(f"{len(faults):,} of {format_number_of(n, 'entry')} damaged; a run makes them again", err=True)
     if faults:
         raise typer.Exit(1)
 
 
 @cache_app.command("path", epilog=epilog("du -sh $(frostline cache path)"))
 def path() -> None:
-    """Print where stored activations are."""
+    """Print the folder of stored activations."""
     import frostline
 
     typer.echo(str(frostline.FeatureStore().path))

@@ -13,9 +13,9 @@ __all__ = ["check"]
 def check(study: StudyArgument, overrides: SetOption = None, as_json: JsonOption = False) -> None:
     """Report everything that is wrong with a study, at once.
 
-    Each problem comes with file, line, column, key, what is allowed and the closest name; backbones, stages and weights
-    that don't exist with the arm that asks for them. Exits with 1 when there are any. Nothing is trained, and no images
-    are read.
+    Each problem is shown with file, line, column, key, what is allowed and the closest name; a backbone, stage or
+    weights file that doesn't exist, with the arm that uses it. Exits with 1 if there are any. Nothing is trained, and
+    no images are read.
     """
     import frostline
 

@@ -22,7 +22,7 @@ from frostline.execution.events import (
     StepProgress,
     TrajectoryEnded,
 )
-from frostline.report import format_fraction, format_loss, format_seconds
+from frostline.quantities import format_estimate, format_fraction, format_loss, format_number_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,7 +54,7 @@ class DisplayListener:
         self._train_from: dict[str, str] = {}
         self._n_replayed: Counter[str] = Counter()
         self._worked: set[str] = set()
-        self._last = ""
+        self._scores: dict[str, str] = {}  # of each trajectory's last epoch
 
     def __enter__(self) -> DisplayListener:
         self._progress.start()
@@ -73,8 +73,9 @@ class DisplayListener:
         if isinstance(event, RunStarted):
             self._begin(event)
         elif isinstance(event, PassProgress):
-            self._show(f"feature pass {event.name}", event.n_done / max(event.n_images, 1), f"{event.n_done:,} images")
-            self._advance(("pass", event.name), event.n_done / max(event.n_images, 1))
+            done = event.n_done / max(event.n_images, 1)
+            self._show(f"feature pass {event.name}", done, format_number_of(event.n_done, "image"))
+            self._advance(("pass", event.name), done)
         elif isinstance(event, PassFinished):
             self._advance(("pass", event.name), 1.0, free=event.reused)
         elif isinstance(event, StepProgress):
@@ -112,12 +113,13 @@ class DisplayListener:
         done = event.step / max(event.n_steps, 1)
         where = self._train_from.get(event.trajectory)
         what = f"training {f'from {where}' if where else event.trajectory}, epoch {event.epoch}/{event.epochs}"
-        self._show(what, done, self._last or f"step {event.step}/{event.n_steps}")
+        self._show(what, done, self._scores.get(event.trajectory, f"step {event.step}/{event.n_steps}"))
         self._advance(("trajectory", event.trajectory), (event.epoch - 1 + done) / max(event.epochs, 1))
 
     def _epoch(self, event: EpochFinished) -> None:
-        accuracy = "" if event.val_accuracy is None else f", {format_fraction(event.val_accuracy)} right"
-        self._last = f"loss {format_loss(event.train_loss)}{accuracy}"
+        # Without the validation loss, so that it stands beside a bar in 80 columns.
+        accuracy = "" if event.val_accuracy is None else f", val acc {format_fraction(event.val_accuracy)}"
+        self._scores[event.trajectory] = f"loss {format_loss(event.train_loss)}{accuracy}"
         if event.replayed and event.trajectory in self._planned_epochs:
             self._n_replayed[event.trajectory] += 1
             done = self._n_replayed[event.trajectory] / self._planned_epochs[event.trajectory]
@@ -132,9 +134,6 @@ class DisplayListener:
         self._time_left.advance(part, fraction, free=free)
         if self._whole is not None:
             left = self._time_left.seconds_left(time.monotonic() - self._started)
-            self._progress.update(self._whole, completed=self._time_left.fraction, remark=f"about {_coarse(left)} left")
-
-
-def _coarse(seconds: float) -> str:
-    # Hundredths would claim to know what is only estimated.
-    return f"{round(seconds)} s" if seconds < 59.5 else format_seconds(seconds)
+            self._progress.update(
+                self._whole, completed=self._time_left.fraction, remark=f"{format_estimate(left)} left"
+            )

@@ -46,10 +46,10 @@ def doctor(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Look over this machine and installation.
+    """Show what this machine and installation have.
 
-    Versions, devices, cores, places, engines, and the weights and data sets at hand. With --measure, how fast the
-    machine runs backbones, which predictions rest on: run it when nothing else uses the machine.
+    Versions, devices, cores, places, engines, and the weights and data sets that need no download. With --measure,
+    how fast the machine runs backbones, which predictions rest on: run it when nothing else uses the machine.
     """
     if measure:
         _measure(backbones or [], as_json)
@@ -124,7 +124,7 @@ def _place(path: Path) -> str:
     if not there.is_dir():
         return f"{path} (NOT usable: {there} is not a directory)"
     writable = "writable" if os.access(there, os.W_OK | os.X_OK) else "NOT writable"
-    exists = "" if path.exists() else ", not made yet"
+    exists = "" if path.exists() else ", doesn't exist yet"
     return f"{path} ({writable}, {format_bytes(shutil.disk_usage(there).free)} free{exists})"
 
 
@@ -160,8 +160,8 @@ def _data_sets(cache: Path) -> dict[str, str]:
     folder = cache / "datasets"
     has_cifar10 = any((folder / name).exists() for name in ("cifar-10-batches-py", "cifar-10-python.tar.gz"))
     return {
-        "digits": "at hand (scikit-learn)"
+        "digits": "available (scikit-learn)"
         if importlib.util.find_spec("sklearn")
         else "needs scikit-learn: pip install 'frostline[starter]'",
-        "cifar10": f"at hand in {folder}" if has_cifar10 else "downloaded when first used (170 MB)",
+        "cifar10": f"available in {folder}" if has_cifar10 else "downloaded when first used (170 MB)",
     }

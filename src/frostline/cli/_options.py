@@ -30,11 +30,13 @@ StudyArgument = Annotated[
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override any key of the study, e.g. data.train=2000. Repeatable."),
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Override any key of the study, e.g. data.train=2000; may be repeated."
+    ),
 ]
 WorkspaceOption = Annotated[
     Path | None,
-    typer.Option(metavar="DIRECTORY", help="Where results live.  [default: $FROSTLINE_WORKSPACE, or runs]"),
+    typer.Option(metavar="DIRECTORY", help="Folder of results.  [default: $FROSTLINE_WORKSPACE, or runs]"),
 ]
 
 
@@ -50,8 +52,7 @@ CacheOption = Annotated[
     CachePolicy,
     typer.Option(
         "--cache",
-        help="Where activations are stored: where that is predicted cheaper, wherever it gives the same answer, or "
-        "nowhere.",
+        help="Store activations where that is predicted to save time, wherever the answer stays the same, or never.",
     ),
 ]
 DiskOption = Annotated[
@@ -59,7 +60,7 @@ DiskOption = Annotated[
     typer.Option(
         "--disk",
         metavar="SIZE",
-        help="The most that this study's stored activations may take together, e.g. 10GB; the rest is recomputed.  "
+        help="The most disk space for this study's stored activations, e.g. 10GB; the rest is recomputed.  "
         "[default: no limit]",
     ),
 ]
@@ -68,7 +69,7 @@ MemoryOption = Annotated[
     typer.Option(
         "--memory",
         metavar="SIZE",
-        help="The most memory that the run may take, e.g. 4GB; what can't keep to it is refused.  [default: no limit]",
+        help="The most memory that the run may use, e.g. 4GB; a study that needs more is refused.  [default: no limit]",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]

@@ -23,10 +23,10 @@ def plan(
     memory: MemoryOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print what a study's arms share, why, and the predicted cost.
+    """Show what a study's arms share, why, and the predicted cost.
 
-    Each arm alone and on top of the others, bytes on disk, and the totals. Nothing is trained. Times are predictions
-    for this machine, with nothing stored yet.
+    Each arm's time alone and time added, bytes on disk, and the totals. Nothing is trained. Times are predictions for
+    this machine with nothing stored yet.
     """
     import frostline
 

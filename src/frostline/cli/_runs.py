@@ -6,7 +6,7 @@ __all__ = ["runs"]
 
 
 def runs(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
-    """List the runs, the newest first."""
+    """List the runs, newest first."""
     import frostline
     from frostline import report
 

@@ -22,42 +22,45 @@ class _Value(StrEnum):
 
 def show(
     run: Annotated[
-        str | None, typer.Argument(metavar="RUN", help="A run, or the beginning of its name.  [default: the latest]")
+        str | None,
+        typer.Argument(
+            metavar="RUN",
+            help="A run's id or the beginning of it, or a study's name or file for its newest run.  "
+            "[default: the newest run]",
+        ),
     ] = None,
     pivot: Annotated[
         str | None,
         typer.Option(
             metavar="ROWS,COLUMNS",
-            help="Two settings against each other, e.g. epochs,train_from or epochs,optimizer; a cell has the losses "
-            "of every epoch, averaged over seeds. What else differs makes a table of its own.",
+            help="Two settings against each other, e.g. epochs,train_from or epochs,optimizer. A cell has the losses "
+            "of every epoch, averaged over seeds. Arms that differ in other settings get tables of their own.",
         ),
     ] = None,
-    value: Annotated[_Value | None, typer.Option(help="What the cells of a pivot hold.  [default: train_loss]")] = None,
+    value: Annotated[_Value | None, typer.Option(help="What the cells of a pivot show.  [default: train_loss]")] = None,
     csv: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write one row an arm and epoch to a CSV file.")
+        Path | None, typer.Option(metavar="FILE", help="Write a CSV file with a row for each arm and epoch.")
     ] = None,
     parquet: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write one row an arm and epoch to a Parquet file.")
+        Path | None, typer.Option(metavar="FILE", help="Write a Parquet file with a row for each arm and epoch.")
     ] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what a run found.
+    """Show the results of a run.
 
-    Its arms with training loss, validation loss and accuracy of every epoch, and seconds: alone, and on top of the
-    others. With --pivot, two settings against each other. With --csv or --parquet, a file, and what --pivot or --json
-    ask for besides.
+    Its arms with the training loss, validation loss and accuracy of every epoch, their time alone and the time they
+    added. With --pivot, two settings against each other. With --csv or --parquet, only the file is written, unless
+    --pivot or --json ask for output too.
     """
     import frostline
 
     if value is not None and pivot is None:
-        raise typer.BadParameter(
-            "says what the cells of a pivot hold: give --pivot ROWS,COLUMNS with it", param_hint="--value"
-        )
+        raise typer.BadParameter("--value needs --pivot ROWS,COLUMNS")
     measure = (value or _Value.train_loss).value
     keys = None if pivot is None else _two_keys(pivot)
     with frostline.Ledger(choose_workspace(workspace), create=False) as ledger:
-        record = ledger.load(run)
+        record = ledger.load(_run_or_study(run))
     _export(record, csv, parquet)
     if as_json:
         print_json(record.to_json() if keys is None else _pivot_json(record, *keys, measure))
@@ -79,6 +82,15 @@ def _draw(record: "RunRecord", keys: tuple[str, str] | None, value: Any) -> None
             report.draw(report.pivot_table(each), console)
         for note in report.data_notes(record):
             typer.echo(note)
+
+
+def _run_or_study(given: str | None) -> str | None:
+    """Return the study's name for a study file, and anything else as it is."""
+    if given is None or not given.endswith(".toml"):
+        return given
+    from frostline.study import study_name
+
+    return study_name(given)
 
 
 def _export(record: "RunRecord", csv: Path | None, parquet: Path | None) -> None:

@@ -16,10 +16,10 @@ def stages(
     image_size: Annotated[int, typer.Option(min=1, metavar="PIXELS", help="Side of the images, in pixels.")] = 224,
     as_json: JsonOption = False,
 ) -> None:
-    """Print a backbone's stages, and what training from each would mean.
+    """Show a backbone's stages, and what training from each would mean.
 
-    In execution order: layers, parameters, operations for one image, what crosses the cut into the stage, and how
-    much train_from would train.
+    In execution order: layers, parameters, operations per image, what goes into the stage, and how many parameters
+    train_from would train.
     """
     import frostline
     from frostline import report

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from frostline.data._source import Source
+from frostline.data._special_files import what_it_is
 from frostline.errors import DataError, DiskFullError
 from frostline.places import cache_directory
 
@@ -49,6 +50,7 @@ def open_cifar10(path: str | None, *, download: bool = True) -> Source:
     root = Path(path).expanduser() if path else cache_directory() / "datasets"
     if root.name in (CIFAR10.base_folder, CIFAR10.filename):
         root = root.parent
+    _require_files(CIFAR10, root)
     train = _at_hand(CIFAR10, root)
     if train is None:
         train = _fetched(CIFAR10, root, download)
@@ -70,6 +72,14 @@ def open_cifar10(path: str | None, *, download: bool = True) -> Source:
         name=name,
         open=lambda _: read,
     )
+
+
+def _require_files(dataset: Any, root: Path) -> None:
+    """Raise where something lies in a file's place that isn't one: reading or writing a pipe could wait for ever."""
+    names = [name for name, _ in (*dataset.train_list, *dataset.test_list)] + [dataset.meta["filename"]]
+    for path in (root / dataset.filename, *(root / dataset.base_folder / name for name in names)):
+        if path.exists() and not path.is_file():
+            raise DataError(f'data.source = "cifar10": {path} is a {what_it_is(path)}, not a file: remove it')
 
 
 def _at_hand(dataset: Any, root: Path) -> Any | None:

@@ -12,6 +12,7 @@ import numpy as np
 from frostline.data._dataset import Skipped
 from frostline.data._decoding import decode_image
 from frostline.data._source import SPLIT_NAMES, SYNONYMS, Source, canonical_split, sorted_classes
+from frostline.data._special_files import read_file, what_it_is
 from frostline.errors import DataError, closest
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ def open_csv(path: str, image_column: str | None = None, label_column: str | Non
     """
     table = Path(path).expanduser()
     if not table.is_file():
-        what = "is a folder, not a CSV file" if table.is_dir() else f"does not exist (looked for {table.absolute()})"
+        missing = f"does not exist (looked for {table.absolute()})"
+        what = f"is a {what_it_is(table)}, not a CSV file" if table.exists() else missing
         raise DataError(f'data.path = "{path}": {what}')
     rows, problems = _read_rows(path, table, image_column or "path", label_column or "label")
     problems += _contradictions(rows)
@@ -69,7 +71,7 @@ def _source(table: Path, rows: list[_Row]) -> Source:
     kept = {name: ids[~np.isin(ids, list(repeated))] for name, ids in parts.items()}
 
     def read(image: int) -> Pixels:
-        return decode_image((table.parent / rows[image].path).read_bytes())
+        return decode_image(read_file(table.parent / rows[image].path))
 
     return Source(
         classes=classes,

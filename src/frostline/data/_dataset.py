@@ -67,6 +67,7 @@ class Dataset:
         skipped: what was left out under ``on_bad_image = "skip"``.
         warnings: what a person should know before trusting a result, e.g. duplicates across splits.
         source: where the images come from, as plain data.
+        ignored: how many files and folders were passed over, for each reason: hidden ones, broken links, ...
     """
 
     classes: tuple[str, ...]
@@ -78,6 +79,7 @@ class Dataset:
     source: dict[str, Any]
     read: Callable[[int], Pixels] = field(repr=False)
     name_of: Callable[[int], str] = field(repr=False)
+    ignored: dict[str, int] = field(default_factory=dict)
 
     @property
     def splits(self) -> tuple[Split, Split, Split]:
@@ -135,6 +137,7 @@ class Dataset:
             "n_test": len(self.test),
             "n_skipped": len(self.skipped),
             "skipped": [{"item": skipped.item, "reason": skipped.reason} for skipped in self.skipped],
+            "ignored": dict(self.ignored),
             "warnings": list(self.warnings),
             "fingerprint": self.fingerprint,
         }

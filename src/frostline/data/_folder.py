@@ -11,12 +11,14 @@ from PIL import Image
 
 from frostline.data._dataset import Skipped
 from frostline.data._decoding import Pixels, decode_image
+from frostline.data._litter import Ignored, describe_ignored
+from frostline.data._opening import image_suffixes
 from frostline.data._source import SPLIT_NAMES, SYNONYMS, Source, canonical_split, sorted_classes
+from frostline.data._special_files import what_it_is
+from frostline.data._walking import list_folder, walk_files
 from frostline.errors import DataError, closest
 
 __all__ = ["open_folder"]
-
-LITTER = {"thumbs.db", "desktop.ini", "__macosx"}
 
 
 @dataclass
@@ -29,6 +31,7 @@ class _Listing:
     splits: list[str] = field(default_factory=list)
     faults: list[Skipped] = field(default_factory=list)
     class_names: set[str] = field(default_factory=set)
+    ignored: Ignored = field(default_factory=Ignored)
 
     def fault(self, path: Path, reason: str) -> None:
         self.faults.append(Skipped(self.name(path), reason))
@@ -41,27 +44,28 @@ class _Listing:
 def open_folder(path: str) -> Source:
     """Return the images of ``path/CLASS/...`` or ``path/{train,val,test}/CLASS/...``, in the order of their paths.
 
-    Folders below a class folder belong to the class; hidden files and what file managers leave behind are ignored;
-    links are followed. Any other file that is no image is a fault.
+    Folders below a class folder belong to the class; links are followed. What systems and editors leave behind is
+    ignored, as are broken links and what is no file. Any other file that is no image is a fault.
 
     Raises:
         DataError: the folder does not exist, holds no class folders, or has unknown split folders.
     """
     root = Path(path).expanduser()
     if not root.is_dir():
-        what = "is a file, not a folder" if root.exists() else f"does not exist (looked for {root.absolute()})"
+        missing = f"does not exist (looked for {root.absolute()})"
+        what = f"is a {what_it_is(root)}, not a folder" if root.exists() else missing
         raise DataError(f'data.path = "{path}": {what}')
     listing = _Listing(root)
-    top = _entries(root)
+    top = list_folder(root, listing.ignored)
     if any(canonical_split(entry.name) == "train" and entry.is_dir() for entry in top):
         for split, entry in _split_folders(path, top, listing):
-            _list_classes(_entries(entry), split, listing)
+            _list_classes(list_folder(entry, listing.ignored), split, listing)
     else:
         _list_classes(top, "train", listing)
     if not listing.class_names:
         raise DataError(
             f'data.path = "{path}": holds no class folders; images are expected in {path}/CLASS/ or '
-            f"{path}/train/CLASS/ (and val, test)"
+            f"{path}/train/CLASS/ (and val, test)" + describe_ignored(listing.ignored.counts, "\n  ")
         )
     return _source(listing)
 
@@ -85,13 +89,8 @@ def _source(listing: _Listing) -> Source:
         open=lambda _: read,
         files=lambda ids: [paths[image] for image in ids.tolist()],
         faults=tuple(listing.faults),
+        ignored=listing.ignored.counts,
     )
-
-
-def _entries(folder: Path) -> list[Path]:
-    """Return what a folder holds, sorted by name, without hidden files and litter."""
-    kept = (entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    return sorted((entry for entry in kept if entry.name.lower() not in LITTER), key=lambda entry: entry.name)
 
 
 def _split_folders(path: str, top: list[Path], listing: _Listing) -> list[tuple[str, Path]]:
@@ -122,17 +121,12 @@ def _list_classes(entries: list[Path], split: str, listing: _Listing) -> None:
                 "so no report could name the class: rename the folder"
             )
         listing.class_names.add(entry.name)
-        for folder, folders, names in os.walk(entry, followlinks=True, onerror=_stop):
-            # a link that leads back up would be followed for ever
-            above = {os.path.realpath(parent) for parent in (Path(folder), *Path(folder).parents)}
-            kept = (name for name in folders if not _ignored(name))
-            folders[:] = sorted(name for name in kept if os.path.realpath(Path(folder) / name) not in above)
-            for name in sorted(name for name in names if not _ignored(name)):
-                _list_file(Path(folder) / name, entry.name, split, listing)
+        for path in walk_files(entry, listing.ignored):
+            _list_file(path, entry.name, split, listing)
 
 
 def _list_file(path: Path, class_name: str, split: str, listing: _Listing) -> None:
-    if path.suffix.lower() in _image_suffixes() or _looks_like_an_image(path):
+    if path.suffix.lower() in image_suffixes() or _looks_like_an_image(path):
         listing.paths.append(path)
         listing.classes.append(class_name)
         listing.splits.append(split)
@@ -140,23 +134,9 @@ def _list_file(path: Path, class_name: str, split: str, listing: _Listing) -> No
         listing.fault(path, "is not an image")
 
 
-def _stop(error: OSError) -> None:
-    """Raise what os.walk would pass over in silence: a folder that can't be listed."""
-    raise error
-
-
 def _is_text(name: str) -> bool:
     """Tell whether a file's name is UTF-8; Python holds other bytes as surrogates, which can't be written."""
     return not any("\ud800" <= character <= "\udfff" for character in name)
-
-
-def _ignored(name: str) -> bool:
-    return name.startswith(".") or name.lower() in LITTER
-
-
-def _image_suffixes() -> frozenset[str]:
-    Image.init()
-    return frozenset(Image.registered_extensions())
 
 
 def _looks_like_an_image(path: Path) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 from frostline.data._checking import check_images
 from frostline.data._choosing import choose_splits
 from frostline.data._dataset import Dataset, Skipped, Split
+from frostline.data._litter import describe_ignored
 from frostline.data._source import SPLIT_NAMES, Ids, Source
 from frostline.errors import DataError, FrostlineError, closest
 
@@ -51,12 +52,14 @@ def load_dataset(data: Data, *, remembered: bool = False) -> Dataset:
         raise DataError(f"{_where(data)}: {named}can't be read ({error.strerror or error})") from error
     if len(source.classes) < 2:
         found = f'one class only, "{source.classes[0]}"' if source.classes else "no class with an image in train"
-        raise DataError(f"{_where(data)}: {found}: at least two are needed{_listed(faults)}")
+        listed = _listed(faults) + describe_ignored(source.ignored, "\n  ")
+        raise DataError(f"{_where(data)}: {found}: at least two are needed{listed}")
     asked = {"train": data.train, "val": data.val, "test": data.test}
     try:
         chosen = choose_splits(source.labels, source.classes, source.parts, asked, data.seed)
     except DataError as error:
-        raise DataError(f"{_where(data)}: {error}{_listed(faults)}") from error
+        listed = _listed(faults) + describe_ignored(source.ignored, "\n  ")
+        raise DataError(f"{_where(data)}: {error}{listed}") from error
     ids = np.concatenate([chosen[name] for name in SPLIT_NAMES])
     outcomes, read = check_images(source, ids, remembered=remembered)
     digests = {image: each for image, each in zip(ids.tolist(), outcomes, strict=True) if isinstance(each, str)}
@@ -74,10 +77,11 @@ def load_dataset(data: Data, *, remembered: bool = False) -> Dataset:
         val=splits[1],
         test=splits[2],
         skipped=tuple(faults),
-        warnings=(*_left_out(faults), *_duplicates(splits, source.name)),
+        warnings=(*_left_out(faults), *_passed_over(source), *_duplicates(splits, source.name)),
         source=_description(data),
         read=read,
         name_of=source.name,
+        ignored=source.ignored,
     )
 
 
@@ -164,6 +168,12 @@ def _left_out(faults: list[Skipped]) -> tuple[str, ...]:
     first = "; ".join(f"{fault.item} {fault.reason}" for fault in faults[:LISTED_IN_A_LINE])
     more = f"; and {len(faults) - LISTED_IN_A_LINE} more" if len(faults) > LISTED_IN_A_LINE else ""
     return (f"{_counted(faults)} left out: {first}{more}",)
+
+
+def _passed_over(source: Source) -> tuple[str, ...]:
+    """Return a line that counts what was ignored among the files."""
+    line = describe_ignored(source.ignored)
+    return (line,) if line else ()
 
 
 def _duplicates(splits: list[Split], name: Callable[[int], str]) -> tuple[str, ...]:

@@ -13,8 +13,11 @@ import pyarrow.parquet as pq
 from frostline.data._blobs import Blobs
 from frostline.data._dataset import Skipped
 from frostline.data._decoding import BadImageError, Pixels, decode_image
+from frostline.data._litter import Ignored
 from frostline.data._parquet_columns import class_labels, column_features, find_image_column, find_label_column
 from frostline.data._source import SPLIT_NAMES, SYNONYMS, Ids, Reader, Source, canonical_split
+from frostline.data._special_files import read_file, what_it_is
+from frostline.data._walking import walk_files
 from frostline.errors import DataError, closest
 
 if TYPE_CHECKING:
@@ -54,7 +57,8 @@ def open_parquet(path: str, image_column: str | None = None, label_column: str |
     Raises:
         DataError: no such path, no Parquet file, unknown split names, no column of images or labels, or more than one.
     """
-    files = _open_files(path)
+    ignored = Ignored()
+    files = _open_files(path, ignored)
     schema = files[0].file.schema_arrow
     for file in files[1:]:
         if file.file.schema_arrow.names != schema.names:
@@ -91,17 +95,20 @@ def open_parquet(path: str, image_column: str | None = None, label_column: str |
         open=lambda ids: _reader(files, image, ids),
         files=lambda ids: [file.path for file in files],
         faults=tuple(Skipped(name(row), f"has no valid label ({label} = {values[row]!r})") for row in unlabelled),
+        ignored=ignored.counts,
     )
 
 
-def _open_files(path: str) -> list[_File]:
+def _open_files(path: str, ignored: Ignored) -> list[_File]:
     root = Path(path).expanduser()
     if not root.exists():
         raise DataError(f'data.path = "{path}": does not exist (looked for {root.absolute()})')
     if root.is_file():
         found = [(root, root.name, "train")]
+    elif not root.is_dir():
+        raise DataError(f'data.path = "{path}": is a {what_it_is(root)}, not a Parquet file or a folder of them')
     else:
-        paths = sorted(found for found in root.rglob("*.parquet") if found.is_file())
+        paths = sorted(found for found in walk_files(root, ignored) if found.suffix == ".parquet")
         if not paths:
             raise DataError(f'data.path = "{path}": holds no .parquet file')
         found = _with_splits(path, [(file, file.relative_to(root)) for file in paths])
@@ -190,7 +197,9 @@ def _encoded(cell: dict[str, Any] | bytes | None, folder: Path) -> bytes | Excep
         if cell.get("bytes") is None and cell.get("path"):
             # the layout allows an image beside the table instead of in it
             try:
-                return (folder / str(cell["path"])).read_bytes()
+                return read_file(folder / str(cell["path"]))
+            except BadImageError as error:
+                return BadImageError(f'holds no bytes, and its path "{cell["path"]}" {error}')
             except (OSError, ValueError):
                 return BadImageError(f'holds no bytes, and its path "{cell["path"]}" can\'t be read')
         encoded: bytes | None = cell.get("bytes")

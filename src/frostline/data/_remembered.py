@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from frostline.data._dataset import Skipped
+from frostline.data._plugins import decoders
 from frostline.places import cache_directory
 
 if TYPE_CHECKING:
@@ -26,17 +27,23 @@ __all__ = ["Outcome", "files_key", "recall", "remember"]
 Outcome = str | Skipped
 """Of an image: the digest of its pixels, or why it can't be used."""
 
+DECODING = 2
+"""Raised whenever other pixels, or another reason, may come out of the same file."""
+
 KEPT = 16
 """Files of outcomes, each of one choice of images, 70 bytes for each of them."""
 
 
 def files_key(files: Sequence[Path], ids: Ids) -> str | None:
-    """Return what names the images with these ids in these files as they are now; None where one is missing."""
+    """Return what names the images with these ids in these files as they are now, and what decodes them.
+
+    None where a file is missing.
+    """
     try:
         states = [(str(file.absolute()), *_state(file)) for file in files]
     except (OSError, ValueError):  # ValueError: a path that no system accepts
         return None
-    digest = hashlib.sha256(json.dumps(states).encode())
+    digest = hashlib.sha256(json.dumps([DECODING, decoders(), states]).encode())
     digest.update(ids.tobytes())
     return digest.hexdigest()
 

@@ -46,6 +46,7 @@ class Source:
         open: returns the reader of the chosen ids; a reader raises BadImageError and OSError.
         files: returns the files that hold the chosen ids; none where there is nothing to decode.
         faults: what can't be used and was noticed before decoding anything.
+        ignored: how many files and folders were passed over, for each reason.
     """
 
     classes: tuple[str, ...]
@@ -55,6 +56,7 @@ class Source:
     open: Callable[[Ids], Reader]
     files: Callable[[Ids], Sequence[Path]] = field(default=lambda ids: ())
     faults: tuple[Skipped, ...] = field(default=())
+    ignored: dict[str, int] = field(default_factory=dict)
 
 
 def canonical_split(name: str) -> str | None:

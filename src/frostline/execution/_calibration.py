@@ -15,7 +15,7 @@ from frostline.execution._busy import Watch
 from frostline.execution._engine_timing import engine_rate
 from frostline.execution._gathering import TRAINING, Gathering
 from frostline.places import cache_directory
-from frostline.plan import Rates
+from frostline.plan import Rates, choose_layout
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from frostline.execution._engine_timing import Situation
     from frostline.features import EngineRate
     from frostline.models.facts import BackboneFacts
-    from frostline.plan import Layout
 
 __all__ = ["Asked", "Known", "known_rates", "measure_rates", "measured_cuts", "rates_path", "read_known"]
 
@@ -34,31 +33,26 @@ MACHINE = f"{platform.node()}-{platform.machine()}-{os.cpu_count()}"
 WAY = 3
 """How rates are measured, counted up when that changes: rates of another way are measured anew."""
 
-TUNING_PAYS_SECONDS = 300.0
-"""Passes from this length on: ways to batch images differ by some percent, and take a while to be tried."""
-
 
 @dataclass(frozen=True)
 class Asked:
     """What a study asks of a backbone's rates.
 
-    ``cuts`` are where training starts; ``beside`` those of them from which several trajectories start, which may be
-    trained side by side; ``n_images`` go through the prefix, on ``engine``.
+    ``cuts`` are where training starts; ``beside`` those of them from which training doesn't take every thread;
+    ``engine`` runs the prefix.
     """
 
     cuts: frozenset[str]
     beside: frozenset[str] = frozenset()
-    n_images: int = 0
     engine: str = "openvino"
 
 
 @dataclass(frozen=True)
 class Known:
-    """What a file of rates covers: cuts to train from, those measured beside others, whether batches were compared."""
+    """What a file of rates covers: cuts to train from, and those measured beside others."""
 
     cuts: frozenset[str] = frozenset()
     beside: frozenset[str] = frozenset()
-    tuned: bool = False
     rates: Rates | None = None
 
 
@@ -70,7 +64,7 @@ def known_rates(facts: BackboneFacts, asked: Asked) -> Rates | None:
     known = read_known(rates_path(facts.backbone, facts.image_size, asked.engine))
     if known.rates is None or known.rates.doubt or not (asked.cuts <= known.cuts and asked.beside <= known.beside):
         return None
-    return known.rates if known.tuned or not _tuning_pays(facts, asked, known.rates) else None
+    return known.rates
 
 
 def measure_rates(
@@ -90,13 +84,12 @@ def measure_rates(
     path = rates_path(facts.backbone, facts.image_size, asked.engine)
     known = read_known(path)
     cuts, beside = asked.cuts | known.cuts, asked.beside | known.beside
-    tuned = known.tuned or (known.rates is not None and _tuning_pays(facts, asked, known.rates))
-    rates = _measure(facts, replace(asked, cuts=cuts, beside=beside), situation, tuned, bench)
+    rates = _measure(facts, replace(asked, cuts=cuts, beside=beside), situation, bench)
     with suppress(OSError):  # rates that can't be kept are measured again next time
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(f".{os.getpid()}")
         identity = {"backbone": facts.backbone, "image_size": facts.image_size, "engine": asked.engine}
-        record = {**identity, "cuts": sorted(cuts), "beside": sorted(beside), "tuned": tuned, "rates": rates.to_json()}
+        record = {**identity, "cuts": sorted(cuts), "beside": sorted(beside), "rates": rates.to_json()}
         temporary.write_text(json.dumps(record))
         temporary.replace(path)
     return rates
@@ -107,30 +100,25 @@ def read_known(path: Path) -> Known:
     try:
         stored = json.loads(path.read_text())
         rates = Rates.from_json(stored["rates"])
-        return Known(frozenset(stored["cuts"]), frozenset(stored["beside"]), bool(stored["tuned"]), rates)
+        return Known(frozenset(stored["cuts"]), frozenset(stored["beside"]), rates)
     except (OSError, ValueError, KeyError, TypeError):
         return Known()
 
 
-def _tuning_pays(facts: BackboneFacts, asked: Asked, rates: Rates) -> bool:
-    return facts.cuttable and asked.n_images * rates.prefix > TUNING_PAYS_SECONDS
-
-
-def _measure(facts: BackboneFacts, asked: Asked, situation: Situation | None, tuned: bool, bench: Bench) -> Rates:
-    """Time the prefix on its inference engine and the tails in torch, in both memory layouts.
+def _measure(facts: BackboneFacts, asked: Asked, situation: Situation | None, bench: Bench) -> Rates:
+    """Time the prefix on its inference engine and the tails in torch, in the layout that the rule gives them.
 
     A run's prefix is compiled here, where the run uses it; all else in a process of its own.
     """
     from frostline.execution import _timing as timing
     from frostline.execution._lanes import lane_numbers
-    from frostline.features import BATCH_SIZE
 
     names = measured_cuts(facts, asked.cuts)
     watch = Watch()
     engine: EngineRate | None
     if situation is None:
         gathering = Gathering(bench, facts, None)
-        engine = gathering.take("engine", asked, tuned, otherwise=None)
+        engine = gathering.take("engine", asked, otherwise=None)
         threads = gathering.take("threads", otherwise=os.cpu_count() or 1)
     else:
         import torch
@@ -138,31 +126,27 @@ def _measure(facts: BackboneFacts, asked: Asked, situation: Situation | None, tu
         threads = torch.get_num_threads()
         gathering = Gathering(bench, facts, threads)
         bench.prepare(facts, threads)
-        engine = engine_rate(facts, asked, tuned, situation, watch, bench.settle)
+        engine = engine_rate(facts, asked, situation, watch, bench.settle)
     last = max(facts.cuts[-1].flops_before, 1)
     per_operation = None if engine is None else 2 * engine.seconds / last  # torch itself is slower than engines
-    measured: dict[str, list[tuple[float, float]]] = {}
-    for layout in ("contiguous", "channels_last"):
-        measured[layout] = []
-        for name in names:
-            is_asked = name == "head" or name in asked.cuts
-            guess = gathering.forward_seconds(name, per_operation)
-            forward = gathering.take("forward", name, layout, not is_asked, otherwise=guess)
-            train = TRAINING * forward
-            # Nothing is trained from where nobody asks to: what comes before a frost line is only evaluated.
-            if is_asked:
-                train = gathering.take("training", name, layout, otherwise=train)
-            measured[layout].append((forward, train))
-    pairs = list(zip(measured["contiguous"], measured["channels_last"], strict=True))
-    layouts: list[Layout] = ["channels_last" if last[1] < first[1] else "contiguous" for first, last in pairs]
-    better = [min(pair, key=lambda seconds: seconds[1]) for pair in pairs]
+    layout = choose_layout(facts, "cpu")
+    tails = []
+    for name in names:
+        is_asked = name == "head" or name in asked.cuts
+        guess = gathering.forward_seconds(name, per_operation)
+        forward = gathering.take("forward", name, layout, not is_asked, otherwise=guess)
+        train = TRAINING * forward
+        # Nothing is trained from where nobody asks to: what comes before a frost line is only evaluated.
+        if is_asked:
+            train = gathering.take("training", name, layout, otherwise=train)
+        tails.append((forward, train))
     lanes = lane_numbers(threads)
     slowdowns = tuple(
         tuple(
             gathering.take("training side by side", name, layout, alone, n, otherwise=float(n))
             if name in asked.beside
             else float(n)
-            for name, layout, (_, alone) in zip(names, layouts, better, strict=True)
+            for name, (_, alone) in zip(names, tails, strict=True)
         )
         for n in lanes
     )
@@ -171,15 +155,10 @@ def _measure(facts: BackboneFacts, asked: Asked, situation: Situation | None, tu
     gathering.disturbed = gathering.disturbed or watch.disturbed
     return Rates(
         flops=tuple(float(facts.resolve(name).flops_before) for name in names),
-        layouts=tuple(layouts),
-        forward=tuple(forward for forward, _ in better),
-        train=tuple(train for _, train in better),
-        plain_forward=tuple(forward for forward, _ in measured["contiguous"]),
-        plain_train=tuple(train for _, train in measured["contiguous"]),
-        prefix=better[0][0] if engine is None else engine.seconds,
+        forward=tuple(forward for forward, _ in tails),
+        train=tuple(train for _, train in tails),
+        prefix=tails[0][0] if engine is None else engine.seconds,
         setup=0.0 if engine is None else engine.setup,
-        batch_size=BATCH_SIZE if engine is None else engine.batch_size,
-        one_stream=False if engine is None else engine.one_stream,
         store=store,
         decode=gathering.take("decoding", otherwise=1e-4),
         step=gathering.take("a step", otherwise=1e-4),

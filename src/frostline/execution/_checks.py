@@ -72,3 +72,10 @@ def _problems(recipe: Recipe) -> Iterator[tuple[str, str]]:
             facts.resolve(phase.train_from)
         except ModelError as error:
             yield "train_from", str(error)
+            return
+    if recipe.batch_size == 1:
+        from frostline.execution._batch_of_one import batch_of_one_problem
+
+        problem = batch_of_one_problem(recipe)
+        if problem is not None:
+            yield "batch_size", problem

@@ -13,8 +13,16 @@ from safetensors.torch import load_file
 
 from frostline.errors import TrainingError
 from frostline.execution._passes import make_pass
-from frostline.execution._rows import ImageRows, rows_of
-from frostline.training import batches_in_order, evaluate, load_model_state, score
+from frostline.execution._rows import rows_of
+from frostline.training import (
+    apply_layout,
+    batches_in_order,
+    evaluate,
+    in_layout,
+    load_model_state,
+    on_threads,
+    score,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,7 +31,6 @@ if TYPE_CHECKING:
     from frostline.ledger import ArmRecord
     from frostline.plan import PassPlan, TrajectoryPlan
     from frostline.study import Arm, Recipe
-    from frostline.training import Rows
 
 __all__ = ["choose_arms", "judge"]
 
@@ -73,25 +80,23 @@ def _test(context: Context, arm: Arm, stored: set[str]) -> tuple[float, float]:
             f"{path}: the model of a finished arm can't be read ({error}); run with --no-resume"
         ) from error
     last = _last_trajectory(context, arm)
-    if last is None or last.mode != "cached":
-        preprocessing = context.networks.of(arm.recipe).preprocessing
-        rows: Rows = ImageRows(context.dataset, context.dataset.test, preprocessing, recipe=None)
-        model = chain.model
-    else:
+    if last.mode == "cached":
         planned = _test_pass(context, arm.recipe, last)
         if planned.name not in stored:
             make_pass(context, planned)
             stored.add(planned.name)
-        rows, model = rows_of(context, last, arm.recipe, "test"), chain.tail(last.cut)
+    rows = rows_of(context, last, arm.recipe, "test")
+    module = chain.model.to(context.device) if last.cut == "input" else chain.tail(last.cut).to(context.device)
+    apply_layout(chain.model, last.layout)
     order = batches_in_order(rows.n, arm.recipe.batch_size)
-    logits = evaluate(model.to(context.device), rows.batches(order, 0, context.device))
+    batches = ((in_layout(inputs, last.layout), labels) for inputs, labels in rows.batches(order, 0, context.device))
+    with on_threads(last.threads):
+        logits = evaluate(module, batches)
     return score(logits, context.dataset.test.labels)
 
 
-def _last_trajectory(context: Context, arm: Arm) -> TrajectoryPlan | None:
-    """Return the trajectory whose rows an arm's model takes; None by the plain loop, which has none."""
-    if context.plain:
-        return None
+def _last_trajectory(context: Context, arm: Arm) -> TrajectoryPlan:
+    """Return the trajectory at whose cut an arm's model takes rows."""
     path = next(planned.path for planned in context.plan.arms if planned.name == arm.name)
     return next(planned for planned in context.plan.trajectories if planned.id == path[-1][0])
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from frostline.features import FeatureStore
     from frostline.ledger import Ledger
     from frostline.models.facts import BackboneFacts
-    from frostline.plan import Plan, TrajectoryPlan
+    from frostline.plan import CostModel, Plan, TrajectoryPlan
     from frostline.study import Recipe
 
 __all__ = ["Context"]
@@ -47,6 +47,10 @@ class Context:
         """The recipe of the arm that describes a trajectory."""
         return self.prepared.arms[planned.arm].recipe
 
+    def costs(self, backbone: str, image_size: int) -> CostModel:
+        """The facts, rates and layout of a backbone of the study."""
+        return self.prepared.costs[backbone, image_size]
+
     def facts(self, backbone: str, image_size: int) -> BackboneFacts:
         """The stages and cuts of a backbone of the study."""
-        return self.prepared.costs[backbone, image_size].facts
+        return self.costs(backbone, image_size).facts

@@ -21,7 +21,7 @@ def seconds_left(context: Context) -> float:
     if context.plain:
         return plan.totals.plain_seconds
     # A run that is taken up again keeps to its first plan, which doesn't know what was stored since.
-    stored = rows_stored(context.dataset, context.networks, context.engine, context.store)
+    stored = rows_stored(context.prepared, context.networks, context.engine, context.store)
 
     def is_made(planned: PassPlan) -> bool:
         return all(stored(source, cut) for source in planned.sources for cut in planned.cuts)

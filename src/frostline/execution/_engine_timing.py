@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from frostline.plan import choose_layout, pass_batch_size
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -46,7 +48,6 @@ def any_situation(backbone: Backbone, facts: BackboneFacts) -> Situation:
 def engine_rate(
     facts: BackboneFacts,
     asked: Asked,
-    tuned: bool,
     situation: Situation,
     watch: Watch,
     settle: Callable[[], None] = lambda: None,
@@ -56,7 +57,7 @@ def engine_rate(
     ``settle`` is called when it is compiled, before it is timed.
     """
     from frostline.data import normalise
-    from frostline.features import BATCH_SIZE, EngineKey, measure_engine, measure_engines
+    from frostline.features import EngineKey, EngineRequest, measure_engine
     from frostline.models import build_chain
     from frostline.study import Head
 
@@ -65,29 +66,28 @@ def engine_rate(
         return None
     backbone = situation.backbone
     cuts = [cut for cut in facts.cuts if cut.name in asked.cuts and cut.name != "input"] or [facts.cuts[-1]]
+    names = tuple(cut.name for cut in cuts)
     key = EngineKey(
         facts.backbone,
         backbone.weights_digest,
         backbone.preprocessing,
-        tuple(cut.name for cut in cuts),
-        BATCH_SIZE,
+        names,
+        pass_batch_size("cpu"),
         (asked.engine,),
         "cpu",
-        one_stream=False,
+        choose_layout(facts, "cpu"),
+    )
+    request = EngineRequest(
+        key,
+        lambda: build_chain(backbone, 10, Head(), 0).prefix(names),
+        lambda images: normalise(images, backbone.preprocessing),
+        [shape for cut in cuts for shape in cut.shapes],
     )
 
     def timed(piece: Callable[[], float]) -> float:
         settle()
         return watch.measure(piece)
 
-    rate = (measure_engines if tuned else measure_engine)(
-        situation.engines,
-        key,
-        build_chain(backbone, 10, Head(), 0).prefix([cut.name for cut in cuts]),
-        lambda images: normalise(images, backbone.preprocessing),
-        [shape for cut in cuts for shape in cut.shapes],
-        situation.images,
-        timed,
-    )
+    rate = measure_engine(situation.engines, request, situation.images, timed)
     share = cuts[-1].flops_before / max(facts.cuts[-1].flops_before, 1)
     return replace(rate, seconds=rate.seconds / share) if share else rate

@@ -8,8 +8,8 @@ from frostline.data import load_images, normalise
 from frostline.errors import FeatureError
 from frostline.execution._stored import feature_spec, views_of
 from frostline.execution.events import Notice, PassFinished, PassProgress, PassStarted
-from frostline.features import run_pass
-from frostline.plan import source_of
+from frostline.features import EngineKey, EngineRequest, run_pass
+from frostline.plan import pass_batch_size, source_of
 from frostline.study import Head
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from frostline.plan import Activations, PassPlan, Source
     from frostline.study import Recipe
 
-__all__ = ["make_pass", "open_features"]
+__all__ = ["engine_request", "make_pass", "open_features"]
 
 
 def make_pass(context: Context, planned: PassPlan) -> None:
@@ -31,6 +31,7 @@ def make_pass(context: Context, planned: PassPlan) -> None:
     context.emit(PassStarted(planned.name, planned.n_images))
     backbone = context.networks.backbone(planned.backbone, planned.weights, planned.image_size)
     facts = context.facts(planned.backbone, planned.image_size)
+    request = engine_request(context, planned.backbone, planned.weights, planned.image_size, planned.cuts)
     seconds, n_bytes, done, engines, reused = 0.0, 0, 0, [], True
     for source in planned.sources:
         split, n = context.dataset.split(source.split), planned.splits[source.split]
@@ -46,14 +47,14 @@ def make_pass(context: Context, planned: PassPlan) -> None:
             report = run_pass(
                 context.store,
                 specs,
-                make_prefix=lambda: _prefix(context, planned),
+                make_prefix=request.make_prefix,
                 shapes=[facts.resolve(cut).shapes for cut in planned.cuts],
                 load=load,
-                normalise=lambda images: normalise(images, backbone.preprocessing),
+                normalise=request.normalise,
                 n=n,
                 engine=context.engine,
                 batch_size=planned.batch_size,
-                one_stream=planned.one_stream,
+                layout=context.costs(planned.backbone, planned.image_size).layout,
                 device=context.device,
                 progress=progress,
                 notice=lambda text: context.emit(Notice(text)),
@@ -88,13 +89,33 @@ def open_features(
     return opened
 
 
+def engine_request(
+    context: Context, backbone: str, weights: str, image_size: int, cuts: tuple[str, ...]
+) -> EngineRequest:
+    """Return what an engine is asked for that takes images to some cuts of a backbone."""
+    loaded = context.networks.backbone(backbone, weights, image_size)
+    costs = context.costs(backbone, image_size)
+
+    def make_prefix() -> torch.nn.Module:
+        from frostline.models import build_chain
+
+        chain = build_chain(loaded, len(context.dataset.classes), Head(), 0)
+        return chain.prefix(cuts).to(context.device)
+
+    key = EngineKey(
+        loaded.name,
+        loaded.weights_digest,
+        loaded.preprocessing,
+        cuts,
+        pass_batch_size(context.device.type),
+        (context.engine,),
+        str(context.device),
+        costs.layout,
+    )
+    shapes = [shape for cut in cuts for shape in costs.facts.resolve(cut).shapes]
+    return EngineRequest(key, make_prefix, lambda images: normalise(images, loaded.preprocessing), shapes)
+
+
 def _spec(context: Context, source: Source, view: View | None, cut: str) -> FeatureSpec:
-    return feature_spec(context.dataset, context.networks, context.engine, source, view, cut)
-
-
-def _prefix(context: Context, planned: PassPlan) -> torch.nn.Module:
-    from frostline.models import build_chain
-
-    backbone = context.networks.backbone(planned.backbone, planned.weights, planned.image_size)
-    chain = build_chain(backbone, len(context.dataset.classes), Head(), 0)
-    return chain.prefix(planned.cuts).to(context.device)
+    costs = context.costs(source.backbone, source.image_size)
+    return feature_spec(context.dataset, context.networks, context.engine, costs.layout, source, view, cut)

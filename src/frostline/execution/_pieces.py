@@ -59,6 +59,6 @@ class Pieces:
     def take(self, piece: str, arguments: tuple[Any, ...]) -> Any:
         """Return what a piece gives."""
         if piece == "engine":
-            asked, tuned = arguments
-            return engine_rate(self.facts, asked, tuned, any_situation(self.backbone, self.facts), self._watch)
+            (asked,) = arguments
+            return engine_rate(self.facts, asked, any_situation(self.backbone, self.facts), self._watch)
         return self._watch.measure(lambda: PIECES[piece](self.chain, self.facts, *arguments))

@@ -12,7 +12,7 @@ from frostline.execution._artifacts import save_arm
 from frostline.execution._rows import view_of_epoch
 from frostline.execution.events import ArmProgress, EpochFinished, StepProgress, TrajectoryEnded
 from frostline.ledger import EpochRow
-from frostline.training import describe_divergence, train_plain
+from frostline.training import PlainPhase, describe_divergence, train_plain
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,6 +54,7 @@ def run_plain(context: Context, arm: Arm) -> None:
     epochs = train_plain(
         chain,
         recipe,
+        _numerics(context, arm),
         train_images,
         dataset.train.labels,
         val_images,
@@ -73,6 +74,14 @@ def run_plain(context: Context, arm: Arm) -> None:
     status = "complete" if message is None else "diverged"
     ledger.record_trajectory(run, trajectory, status, message)
     context.emit(TrajectoryEnded(trajectory, status, message))
+
+
+def _numerics(context: Context, arm: Arm) -> list[PlainPhase]:
+    """Return the numerics of an arm's phases, those that a shared run has."""
+    path = next(planned.path for planned in context.plan.arms if planned.name == arm.name)
+    planned = {trajectory.id: trajectory for trajectory in context.plan.trajectories}
+    phases = [planned[id_] for id_, _ in path]
+    return [PlainPhase(None if p.cut == "input" else p.cut, p.layout, p.threads) for p in phases]
 
 
 def _tell(context: Context, arm: Arm, row: EpochRow, *, replayed: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, get_args
@@ -16,7 +17,7 @@ from frostline.execution._checks import check_classes, check_networks, raise_pro
 from frostline.execution._engine_timing import Situation
 from frostline.execution.events import Notice
 from frostline.models.facts import backbone_facts, known_facts
-from frostline.plan import NO_BUDGETS, CachePolicy, CostModel, build_plan, grow_tree, nothing_stored, read_budgets
+from frostline.plan import NO_BUDGETS, CachePolicy, CostModel, build_plan, choose_threads, nothing_stored, read_budgets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -86,6 +87,7 @@ def prepare(
     engine: str = "openvino",
     measuring: Callable[[], AbstractContextManager[None]] = nullcontext,
     bench: Bench | None = None,
+    device: str = "cpu",
 ) -> Prepared:
     """Read what planning needs: the images' labels, the networks' stages, and this machine's rates.
 
@@ -99,6 +101,7 @@ def prepare(
         engine: what runs the frozen stages.
         measuring: what measuring happens within, so that its time can be counted.
         bench: the process that measures, which may have started already.
+        device: the kind it all runs on.
 
     Raises:
         StudyError, DataError, ModelError: the study asks for what isn't there.
@@ -113,7 +116,7 @@ def prepare(
         return backbone_facts(recipe.backbone, recipe.image_size, recipe.weights)
 
     costs = {}
-    for key, (recipe, asked) in _asked(arms, facts_of, sum(map(len, dataset.splits)), engine).items():
+    for key, (recipe, asked) in _asked(arms, facts_of, engine).items():
         facts = facts_of(recipe)
         rates = known_rates(facts, asked)
         if rates is None:
@@ -131,7 +134,7 @@ def prepare(
                 listener(Notice(f"{rates.doubt}; it is measured anew next time"))
             if situation is not None:
                 rates = replace(rates, setup=0.0)  # what was compiled to be measured is what the pass uses
-        costs[key] = CostModel(facts, rates)
+        costs[key] = CostModel(facts, rates, device)
     return Prepared(study, arms, dataset, costs)
 
 
@@ -149,7 +152,7 @@ def is_measured(study: Study, engine: str = "openvino") -> bool:
         return known
 
     try:
-        asked = _asked(arms, facts_of, 0, engine)
+        asked = _asked(arms, facts_of, engine)
         return all(known_rates(facts_of(recipe), each) is not None for recipe, each in asked.values())
     except LookupError:
         return False
@@ -158,19 +161,23 @@ def is_measured(study: Study, engine: str = "openvino") -> bool:
 
 
 def _asked(
-    arms: Sequence[Arm], facts_of: Callable[[Recipe], BackboneFacts], n_images: int, engine: str
+    arms: Sequence[Arm], facts_of: Callable[[Recipe], BackboneFacts], engine: str
 ) -> dict[tuple[str, int], tuple[Recipe, Asked]]:
     """Return a recipe of each backbone and image size, and what all of them ask of its rates."""
-    tails = [node for node in grow_tree(arms, facts_of) if node.train_from.name != "head"]
+    available = os.cpu_count() or 1
     asked: dict[tuple[str, int], tuple[Recipe, Asked]] = {}
     for arm in arms:
-        recipe = arm.recipe
+        recipe, facts = arm.recipe, facts_of(arm.recipe)
         key = (recipe.backbone, recipe.image_size)
         first, before = asked.get(key, (recipe, Asked(frozenset())))
-        cuts = before.cuts | {facts_of(recipe).resolve(phase.train_from).name for phase in recipe.phases}
-        beside = cuts - {"input", "head"} if len(tails) > 1 else frozenset()
-        views = recipe.views if isinstance(recipe.views, int) else 1
-        asked[key] = (first, Asked(cuts, beside, max(before.n_images, views * n_images), engine))
+        cuts = {facts.resolve(phase.train_from) for phase in recipe.phases}
+        beside = {
+            cut.name
+            for cut in cuts
+            if cut.name not in ("input", "head")
+            and choose_threads((facts.flops - cut.flops_before) * recipe.batch_size, available) < available
+        }
+        asked[key] = (first, Asked(before.cuts | {cut.name for cut in cuts}, before.beside | beside, engine))
     return asked
 
 

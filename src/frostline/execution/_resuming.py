@@ -5,13 +5,13 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from frostline.errors import LedgerError
 from frostline.execution.events import Listener, Notice
-from frostline.plan import Decided
+from frostline.plan import Decided, pass_batch_size
 
 if TYPE_CHECKING:
-    import torch
-
     from frostline.execution._networks import Networks
     from frostline.execution._prepare import Prepared
     from frostline.execution._spent import Spent
@@ -22,7 +22,9 @@ __all__ = ["decided_by", "describe_basis", "take_up"]
 
 
 def describe_basis(study: Study, networks: Networks, device: torch.device, engine: str) -> dict[str, Any]:
-    """Return what a run's numbers rest on beside its study: device, engine, and the weights by digest.
+    """Return what a run's numbers rest on beside its study: device, engine, numerics, and the weights by digest.
+
+    The rest of the numerics, layout and threads, the plan has for each trajectory: a rule gives them.
 
     Raises:
         WeightsError: weights are missing, damaged or another network's; so that is known before a run begins.
@@ -33,7 +35,12 @@ def describe_basis(study: Study, networks: Networks, device: torch.device, engin
         name = "{}, weights {}, {} px".format(*key)
         if name not in weights:
             weights[name] = networks.identity(*key).weights_digest
-    return {"device": str(device), "engine": engine, "weights": weights}
+    numerics = {
+        "capability": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+        "pass_batch_size": pass_batch_size(device.type),
+    }
+    return {"device": str(device), "engine": engine, "numerics": numerics, "weights": weights}
 
 
 def take_up(
@@ -65,9 +72,5 @@ def take_up(
 def decided_by(ledger: Ledger, run_id: str) -> dict[str, Decided]:
     """Return what the interrupted run planned for each trajectory: the same plan gives the same bits."""
     plan = ledger.load(run_id).plan
-    workers = plan.get("workers", 1)
     groups = {id_: group["id"] for group in plan["groups"] for id_ in group["trajectories"]}
-    return {
-        t["id"]: Decided(t["cut"], t["layout"], t.get("activations"), workers, groups[t["id"]])
-        for t in plan["trajectories"]
-    }
+    return {t["id"]: Decided(t["mode"], t.get("activations"), groups[t["id"]]) for t in plan["trajectories"]}

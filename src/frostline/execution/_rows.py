@@ -1,28 +1,31 @@
-"""Rows for training and evaluation: stored activations, or images decoded on the fly."""
+"""Rows for training and evaluation: stored activations, the same computed anew, or images decoded on the fly."""
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
-from frostline.data import View, iterate_images, normalise
-from frostline.execution._passes import open_features
+from frostline.data import View, iterate_images, load_images, normalise
+from frostline.execution._passes import engine_request, open_features
+from frostline.execution.events import Notice
+from frostline.features import ready_engine, run_batches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from frostline.data import Dataset, Preprocessing, Split
     from frostline.execution._context import Context
-    from frostline.features import Features
+    from frostline.features import Features, ReadyEngine
     from frostline.plan import TrajectoryPlan
     from frostline.study import Recipe
     from frostline.training import Batch, Rows
 
-__all__ = ["ImageRows", "StoredRows", "rows_of", "view_of_epoch"]
+__all__ = ["EngineRows", "ImageRows", "StoredRows", "rows_of", "view_of_epoch"]
 
 
 def view_of_epoch(recipe: Recipe, epoch: int) -> View | None:
@@ -35,6 +38,8 @@ def view_of_epoch(recipe: Recipe, epoch: int) -> View | None:
 
 class StoredRows:
     """Activations of one split, one set of features for each stored view, read in random batches."""
+
+    concurrent = True
 
     def __init__(self, views: Sequence[Features], labels: NDArray[np.int64]) -> None:
         self._views, self._labels = views, labels
@@ -55,6 +60,8 @@ class StoredRows:
 class ImageRows:
     """Images of one split, decoded ahead of training; ``recipe`` augments them, None leaves them as they are."""
 
+    concurrent = True
+
     def __init__(self, dataset: Dataset, split: Split, preprocessing: Preprocessing, recipe: Recipe | None) -> None:
         self._dataset, self._split, self._preprocessing, self._recipe = dataset, split, preprocessing, recipe
 
@@ -63,18 +70,67 @@ class ImageRows:
         """The number of images, N."""
         return len(self._split.labels)
 
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """Their labels, int64 [N]."""
+        return self._split.labels
+
     def batches(self, order: Sequence[NDArray[np.int64]], epoch: int, device: torch.device) -> Iterator[Batch]:
         """Yield normalised images, float32 [B, 3, H, W], and labels [B] of each batch of positions."""
-        view = None if self._recipe is None else view_of_epoch(self._recipe, epoch)
-        for positions, images in iterate_images(self._dataset, self._split, order, self._preprocessing, view):
+        for positions, images in self.decoded(order, epoch):
             inputs = normalise(torch.from_numpy(images).to(device), self._preprocessing)
-            yield (inputs,), torch.from_numpy(self._split.labels[positions]).to(device)
+            yield (inputs,), torch.from_numpy(self.labels[positions]).to(device)
+
+    def decoded(
+        self, order: Sequence[NDArray[np.int64]], epoch: int
+    ) -> Generator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
+        """Yield positions [B] and images, uint8 [B, 3, H, W], of each batch."""
+        view = None if self._recipe is None else view_of_epoch(self._recipe, epoch)
+        yield from iterate_images(self._dataset, self._split, order, self._preprocessing, view)
+
+
+class EngineRows:
+    """Activations of one split, computed whenever they are read: equal to stored ones, as the same engine makes them.
+
+    Args:
+        images: the split's images; its recipe augments them.
+        ready: what computes them, ``size`` images at a time.
+        half: whether they are rounded as rows stored in float16 are.
+    """
+
+    concurrent = False
+
+    def __init__(self, images: ImageRows, ready: ReadyEngine, size: int, *, half: bool) -> None:
+        self._images, self._ready, self._size, self._half = images, ready, size, half
+
+    @property
+    def n(self) -> int:
+        """The number of images, N."""
+        return self._images.n
+
+    def batches(self, order: Sequence[NDArray[np.int64]], epoch: int, device: torch.device) -> Iterator[Batch]:
+        """Yield the tensors that cross the cut, float32 [B, ...], and labels [B] of each batch of positions."""
+        images = self._images.decoded(order, epoch)
+        rows = run_batches(self._ready, (pixels for _, pixels in images), self._size)
+        with closing(images), closing(rows):
+            for positions, arrays in zip(order, rows, strict=True):
+                if self._half:
+                    arrays = tuple(array.astype(np.float16).astype(np.float32) for array in arrays)
+                inputs = tuple(torch.from_numpy(array).to(device) for array in arrays)
+                yield inputs, torch.from_numpy(self._images.labels[positions]).to(device)
 
 
 def rows_of(context: Context, planned: TrajectoryPlan, recipe: Recipe, split_name: str) -> Rows:
-    """Return a split's rows as they enter a trajectory: stored activations at its cut, or images."""
-    split = context.dataset.split(split_name)
+    """Return a split's rows as they enter a trajectory: activations at its cut, stored or computed anew, or images."""
+    dataset, split = context.dataset, context.dataset.split(split_name)
     if planned.mode == "cached":
         return StoredRows(open_features(context, recipe, planned.cut, planned.activations, split_name), split.labels)
-    augmented = recipe if split_name == "train" else None
-    return ImageRows(context.dataset, split, context.networks.of(recipe).preprocessing, augmented)
+    preprocessing = context.networks.of(recipe).preprocessing
+    images = ImageRows(dataset, split, preprocessing, recipe if split_name == "train" else None)
+    if planned.cut == "input":
+        return images
+    request = engine_request(context, recipe.backbone, recipe.weights, recipe.image_size, (planned.cut,))
+    size = request.key.batch_size
+    first = load_images(dataset, dataset.train, np.arange(min(size, len(dataset.train))), preprocessing)
+    ready = ready_engine(context.store.engines, request, first, lambda text: context.emit(Notice(text)))
+    return EngineRows(images, ready, size, half=planned.activations == "float16")

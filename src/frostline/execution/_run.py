@@ -31,7 +31,7 @@ from frostline.execution.events import Event, Listener, Notice, RunFinished, Run
 from frostline.features import Engines, FeatureStore
 from frostline.ledger import ArmEntry, Ledger, RunRecord, Segment
 from frostline.places import workspace_directory
-from frostline.plan import NO_BUDGETS, nothing_stored, read_budgets
+from frostline.plan import read_budgets
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -87,7 +87,7 @@ def run(
     check_cache_policy(cache)
     budgets = read_budgets(disk, memory)
     chosen_device = choose_device(device)
-    chosen_engine = choose_engine(engine, chosen_device)
+    chosen_engine = "torch" if plain else choose_engine(engine, chosen_device)
     emit = apart(listener or _ignore, chosen_device)
     with taking_turns(emit, spent.waiting):
         return _run(study, plain, workspace, resume, chosen_device, chosen_engine, cache, budgets, emit, engines, spent)
@@ -112,7 +112,7 @@ def _run(
         raise_problems(check_networks(study))
         networks = Networks()
         basis = describe_basis(study, networks, chosen_device, chosen_engine)
-        prepared = prepare(study, emit, networks, engines, chosen_engine, spent.measuring, bench)
+        prepared = prepare(study, emit, networks, engines, chosen_engine, spent.measuring, bench, chosen_device.type)
     for warning in prepared.dataset.warnings:
         emit(Notice(warning))
     place = Path(workspace) if workspace is not None else workspace_directory()
@@ -125,10 +125,9 @@ def _run(
                 f'nothing to resume: no interrupted run of "{study.name}" ({mode}) in {place}; run it without --resume'
             )
         if plain:
-            prepared.plan("never", budgets=budgets)  # refuses what would need too much memory, all of it recomputed
-            budgets = NO_BUDGETS
-        if taken_up is None:
-            stored = nothing_stored if plain else rows_stored(prepared.dataset, networks, chosen_engine, store)
+            plan = prepared.plan("never", budgets=budgets)
+        elif taken_up is None:
+            stored = rows_stored(prepared, networks, chosen_engine, store)
             plan = prepared.plan(cache, budgets=budgets, rows_stored=stored)
         else:
             plan = prepared.plan(cache, decided_by(ledger, taken_up), budgets=budgets)

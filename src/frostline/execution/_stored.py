@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
     from frostline.data import Dataset
     from frostline.execution._networks import Networks
+    from frostline.execution._prepare import Prepared
     from frostline.features import FeatureStore
-    from frostline.plan import Source, Stored
+    from frostline.plan import Layout, Source, Stored
 
 __all__ = ["feature_spec", "rows_stored", "views_of"]
 
@@ -27,7 +28,7 @@ def views_of(source: Source) -> Sequence[View | None]:
 
 
 def feature_spec(
-    dataset: Dataset, networks: Networks, engine: str, source: Source, view: View | None, cut: str
+    dataset: Dataset, networks: Networks, engine: str, layout: Layout, source: Source, view: View | None, cut: str
 ) -> FeatureSpec:
     """Return what decides the rows of a source's view at a cut."""
     identity = networks.identity(source.backbone, source.weights, source.image_size)
@@ -40,14 +41,19 @@ def feature_spec(
         cut=cut,
         dtype=source.activations,
         engine=engine,
+        layout=layout,
     )
 
 
-def rows_stored(dataset: Dataset, networks: Networks, engine: str, store: FeatureStore) -> Stored:
+def rows_stored(prepared: Prepared, networks: Networks, engine: str, store: FeatureStore) -> Stored:
     """Return a function that tells whether the cache has all rows of a source at a cut; it looks once for each."""
 
     @cache
     def stored(source: Source, cut: str) -> bool:
-        return all(store.has(feature_spec(dataset, networks, engine, source, view, cut)) for view in views_of(source))
+        layout = prepared.costs[source.backbone, source.image_size].layout
+        specs = (
+            feature_spec(prepared.dataset, networks, engine, layout, source, view, cut) for view in views_of(source)
+        )
+        return all(map(store.has, specs))
 
     return stored

@@ -152,6 +152,8 @@ def stack_seconds(facts: BackboneFacts) -> tuple[float, float]:
 class _RandomRows:
     """Rows of noise in memory, with labels all alike."""
 
+    concurrent = True
+
     def __init__(self, n: int, width: int) -> None:
         self.n, self.labels, self._rows = n, np.zeros(n, np.int64), torch.rand(n, width)
 

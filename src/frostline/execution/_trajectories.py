@@ -6,7 +6,6 @@ import time
 from dataclasses import astuple
 from typing import TYPE_CHECKING
 
-from frostline.errors import TrainingError
 from frostline.execution._artifacts import save_arm
 from frostline.execution._rows import rows_of
 from frostline.execution._telling import ending_arms, tell_epoch
@@ -17,6 +16,7 @@ from frostline.training import (
     describe_divergence,
     load_checkpoint,
     load_model_state,
+    on_threads,
     save_checkpoint,
     score,
 )
@@ -61,7 +61,7 @@ def _begin(context: Context, planned: TrajectoryPlan, chain: Chain) -> PhaseTrai
         chain,
         recipe,
         planned.phase,
-        None if planned.mode == "uncut" else planned.cut,
+        None if planned.cut == "input" else planned.cut,
         planned.first_epoch,
         context.dataset.train.labels,
         context.dataset.classes,
@@ -85,13 +85,8 @@ def _train(context: Context, planned: TrajectoryPlan, done: int) -> None:
         def on_step(step: int, n_steps: int, epoch: int = epoch) -> None:
             context.emit(StepProgress(planned.id, epoch + 1, planned.epochs, step, n_steps))
 
-        try:
+        with on_threads(planned.threads):
             train_loss = training.run_epoch(epoch, train_rows, on_step)
-        except ValueError as error:  # BatchNorm's own check of its batch
-            raise TrainingError(
-                f"{planned.backbone} can't be trained on this batch ({error}); use a batch_size above 1, or "
-                'tail_norm = "stored" and frozen_norm = "stored"'
-            ) from error
         message = describe_divergence(planned.first_epoch + epoch + 1, train_loss, len(context.dataset.classes))
         if message is not None:
             row = EpochRow(epoch + 1, train_loss, None, None, time.perf_counter() - started)
@@ -100,7 +95,8 @@ def _train(context: Context, planned: TrajectoryPlan, done: int) -> None:
             tell_epoch(context, planned, row, replayed=False)
             context.emit(TrajectoryEnded(planned.id, "diverged", message))
             return
-        logits = training.evaluate(val_rows)
+        with on_threads(planned.threads):
+            logits = training.evaluate(val_rows)
         val_loss, val_accuracy = score(logits, context.dataset.val.labels)
         seconds = time.perf_counter() - started
         number = epoch + 1

@@ -13,27 +13,45 @@ from frostline.features._spec import FeatureSpec
 from frostline.features._store import Entry, FeatureStore
 
 if TYPE_CHECKING:
-    from frostline.features._rate import EngineRate, measure_engine, measure_engines
+    from frostline.features._anew import EngineRequest, ready_engine, run_batches
+    from frostline.features._engine import ReadyEngine
+    from frostline.features._rate import EngineRate, measure_engine
+    from frostline.features._torch import run_frozen
 
 __all__ = [
     "BATCH_SIZE",
     "EngineKey",
     "EngineRate",
+    "EngineRequest",
     "Engines",
     "Entry",
     "FeatureSpec",
     "FeatureStore",
     "Features",
     "PassReport",
+    "ReadyEngine",
     "import_openvino",
     "measure_engine",
-    "measure_engines",
+    "ready_engine",
+    "run_batches",
+    "run_frozen",
     "run_pass",
 ]
 
 
+# What computes needs torch, which the store alone does not.
+_WHERE = {
+    "EngineRate": "_rate",
+    "EngineRequest": "_anew",
+    "ReadyEngine": "_engine",
+    "measure_engine": "_rate",
+    "ready_engine": "_anew",
+    "run_batches": "_anew",
+    "run_frozen": "_torch",
+}
+
+
 def __getattr__(name: str) -> Any:
-    # What measures needs torch, which the store alone does not.
-    if name not in ("EngineRate", "measure_engine", "measure_engines"):
+    if name not in _WHERE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module("frostline.features._rate"), name)
+    return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)

@@ -15,9 +15,12 @@ from torch import nn
 from frostline.errors import FeatureError
 from frostline.features._openvino import OpenVinoEngine
 from frostline.features._torch import TorchEngine
+from frostline.quantities import format_difference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
+
+    from frostline.plan import Layout
 
 __all__ = ["ENGINES", "Engine", "Prefix", "ReadyEngine", "choose_engine"]
 
@@ -43,7 +46,7 @@ ENGINES: dict[str, Callable[..., Engine]] = {
     "openvino": OpenVinoEngine,
     "torch": TorchEngine,
 }
-"""How to build each engine: from a module, one batch of images and a device."""
+"""How to build each engine: from a module, one batch of images, a device and a memory layout."""
 
 
 class Prefix(nn.Module):
@@ -86,7 +89,7 @@ def choose_engine(
     n_tensors: int,
     images: Images,
     notice: Callable[[str], None],
-    one_stream: bool = False,
+    layout: Layout = "contiguous",
 ) -> ReadyEngine:
     """Return the first engine of a list that can run the prefix and agrees with eager torch on a batch of images.
 
@@ -100,7 +103,7 @@ def choose_engine(
         n_tensors: how many tensors the prefix must return.
         images: uint8 [B, 3, H, W].
         notice: told why an engine was passed over.
-        one_stream: whether OpenVINO runs one batch at a time over all cores, rather than one on each.
+        layout: how maps lie in memory on the torch engine; OpenVINO has its own.
 
     Raises:
         FeatureError: the prefix returns other tensors than ``shapes`` says.
@@ -124,7 +127,7 @@ def choose_engine(
         if name == "torch" and device == "cpu":
             break
         try:
-            engine = ENGINES[name](module, batch, device, **({"one_stream": True} if one_stream else {}))
+            engine = ENGINES[name](module, batch, device, layout)
             outputs = next(iter(engine.run([images])))
         except Exception as error:  # whatever a converter trips over, eager torch can still do the work
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -133,11 +136,12 @@ def choose_engine(
         difference = largest_difference(outputs, reference)
         if difference <= TOLERANCE:
             return ReadyEngine(engine, sources)
-        notice(
-            f"engine {name} differs from eager torch by {difference:.1e} relative on the first batch, more than "
-            f"{TOLERANCE:.0e}: rejected, eager torch on the CPU is used, more slowly"
-        )
-    return ReadyEngine(ENGINES["torch"](module, batch, "cpu"), sources)
+        how = f"differs from eager torch by {format_difference(difference)} on the first batch"
+        if not np.isfinite(difference):
+            how = "gives NaN on the first batch, or other shapes than eager torch"
+        allowed = f"up to {format_difference(TOLERANCE)} is allowed"
+        notice(f"engine {name} {how}; {allowed}: eager torch on the CPU is used instead, more slowly")
+    return ReadyEngine(ENGINES["torch"](module, batch, "cpu", layout), sources)
 
 
 def _check_shapes(tensors: Sequence[torch.Tensor], shapes: Sequence[tuple[int, ...]], batch_size: int) -> None:

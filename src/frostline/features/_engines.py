@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from frostline.data import Preprocessing
     from frostline.features._engine import ReadyEngine
+    from frostline.plan import Layout
 
 __all__ = ["EngineKey", "Engines", "filled_up"]
 
@@ -32,7 +33,7 @@ class EngineKey(NamedTuple):
     batch_size: int
     names: tuple[str, ...]
     device: str
-    one_stream: bool
+    layout: Layout
 
 
 class Engines:

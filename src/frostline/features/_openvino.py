@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
+    from frostline.plan import Layout
+
 __all__ = ["OpenVinoEngine"]
 
 
@@ -24,11 +27,11 @@ class OpenVinoEngine:
     """Runs a module through OpenVINO; the batch is fixed at the example's.
 
     ``torch.export`` rather than ``torch.jit.trace``: tracing is deprecated in torch and fails its own check on
-    torchvision's ViT. By default each core runs a single-threaded stream, which doesn't stall when decoding takes a
-    core for a moment; ``one_stream`` is one batch at a time over all cores.
+    torchvision's ViT. Each core runs a single-threaded stream, which doesn't stall when decoding takes a core for a
+    moment.
     """
 
-    def __init__(self, module: nn.Module, images: torch.Tensor, device: str, *, one_stream: bool = False) -> None:
+    def __init__(self, module: nn.Module, images: torch.Tensor, device: str, layout: Layout) -> None:
         openvino = import_openvino()
         if device != "cpu":
             raise ValueError(f"OpenVINO runs on the CPU here, not on {device}")
@@ -37,14 +40,16 @@ class OpenVinoEngine:
         self.model = openvino.convert_model(program)
         self.model.reshape(list(images.shape))
         # Without the hint, OpenVINO computes in bfloat16 wherever the processor can.
-        hint = "LATENCY" if one_stream else "THROUGHPUT"
-        settings = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": hint}
+        settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "THROUGHPUT"}
+        # One of several processes has its share of the cores; how many there are changes no bit.
+        if os.environ.get("OMP_NUM_THREADS", "").isdecimal():
+            settings["INFERENCE_NUM_THREADS"] = int(os.environ["OMP_NUM_THREADS"])
         self._compiled = openvino.Core().compile_model(self.model, "CPU", settings)
         self._n_outputs = len(self._compiled.outputs)
         # One more request than streams, so that a stream has its next batch while outputs are copied.
         n_requests = self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS") + 1
         self._requests = [self._compiled.create_infer_request() for _ in range(n_requests)]
-        self.identity = f"openvino {metadata.version('openvino')} cpu{', one stream' if one_stream else ''}"
+        self.identity = f"openvino {metadata.version('openvino')} cpu"
 
     def run(self, batches: Iterable[NDArray[np.uint8]]) -> Generator[tuple[NDArray[Any], ...]]:
         """Yield the outputs, new arrays [B, ...], of each batch of images, uint8 [B, 3, H, W], in order."""

@@ -11,6 +11,7 @@ from frostline.errors import FeatureError
 from frostline.features._job import announce, find_job, make_room
 from frostline.features._running import IMAGES_ONLY, Runner, Work
 from frostline.features._spec import INPUT_CUT
+from frostline.plan import pass_batch_size
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,14 +22,12 @@ if TYPE_CHECKING:
     from frostline.features._job import Job
     from frostline.features._spec import FeatureSpec
     from frostline.features._store import FeatureStore
+    from frostline.plan import Layout
 
 __all__ = ["BATCH_SIZE", "PassReport", "run_pass"]
 
-BATCH_SIZE = 8
-"""Images a batch where none was measured faster: of 4 to 32, OpenVINO ran 8 fastest or as fast on all networks tried.
-
-Rows that are there keep theirs, because resumed batches must be the same ones.
-"""
+BATCH_SIZE = pass_batch_size("cpu")
+"""Images a batch; rows that are there keep theirs, because resumed batches must be the same ones."""
 
 ENGINE_NAMES = ("auto", "openvino", "torch")
 
@@ -65,7 +64,7 @@ def run_pass(
     *,
     engine: str = "auto",
     batch_size: int = BATCH_SIZE,
-    one_stream: bool = False,
+    layout: Layout = "contiguous",
     device: str | torch.device = "cpu",
     progress: Callable[[int, int], None] | None = None,
     notice: Callable[[str], None] | None = None,
@@ -87,7 +86,7 @@ def run_pass(
         n: number of images, N; none is allowed.
         engine: ``openvino``, ``torch``, or ``auto``: OpenVINO on the CPU, torch on CUDA and MPS.
         batch_size: images in one run of the prefix, for rows of which none are stored yet.
-        one_stream: whether OpenVINO runs one batch at a time over all cores, rather than one on each.
+        layout: how maps lie in memory on the torch engine; part of each specification.
         device: ``cpu``, ``cuda`` or ``mps``.
         progress: told how many of N images are done, from the calling thread.
         notice: told what the user should know.
@@ -117,7 +116,7 @@ def run_pass(
                 repaired = announce(store, jobs, say)
                 make_room(store, jobs, say)
                 told = progress or _ignore_progress
-                work = Work(make_prefix, load, normalise, n, engine, str(device), one_stream, told, say)
+                work = Work(make_prefix, load, normalise, n, engine, str(device), layout, told, say)
                 Runner(store, jobs, work).run()
     engines = sorted({job.layout.engine for job in jobs} - {IMAGES_ONLY}) or [IMAGES_ONLY]
     n_bytes = sum(job.layout.n_bytes for job in jobs)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from frostline.features._engine import ReadyEngine
     from frostline.features._job import Job
     from frostline.features._store import FeatureStore
+    from frostline.plan import Layout
 
 __all__ = ["IMAGES_ONLY", "Runner"]
 
@@ -44,7 +45,7 @@ class Work:
     n: int
     engine: str
     device: str
-    one_stream: bool
+    layout: Layout
     progress: Callable[[int, int], None]
     say: Callable[[str], None]
 
@@ -126,7 +127,7 @@ class Runner:
             size,
             tuple(names),
             self._work.device,
-            self._work.one_stream,
+            self._work.layout,
         )
 
         def make() -> ReadyEngine:
@@ -154,7 +155,7 @@ class Runner:
                 n_tensors=start,
                 images=self._images(batch, size),
                 notice=self._work.say,
-                one_stream=self._work.one_stream,
+                layout=self._work.layout,
             )
 
         return self._store.engines.ready(key, make)

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from frostline.data import Preprocessing, View
+    from frostline.plan import Layout
 
 __all__ = ["FORMAT_VERSION", "INPUT_CUT", "FeatureSpec"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Part of every key: raise it when the same specification would be stored as other bytes."""
 
 INPUT_CUT = "input"
@@ -34,6 +35,7 @@ class FeatureSpec:
         dtype: how numbers are stored: ``float32``, ``float16`` (read back as float32), ``uint8`` at the cut ``input``.
         engine: the engine preferred, ``openvino`` or ``torch``, which differ in the last bits; at the cut ``input``,
             where no network runs, it isn't part of the key.
+        layout: how maps lie in memory on the torch engine; nor is it there.
     """
 
     images: str
@@ -44,6 +46,7 @@ class FeatureSpec:
     cut: str
     dtype: Literal["float32", "float16", "uint8"]
     engine: str = "openvino"
+    layout: Layout = "contiguous"
 
     def __post_init__(self) -> None:
         if (self.cut == INPUT_CUT) != (self.dtype == "uint8"):
@@ -62,10 +65,11 @@ class FeatureSpec:
             "cut": self.cut,
             "dtype": self.dtype,
             "engine": self.engine,
+            "layout": self.layout,
         }
         if self.cut == INPUT_CUT:
             # Images are stored before normalisation and before any network, so that backbones share them.
-            for name in ("backbone", "weights_digest", "engine"):
+            for name in ("backbone", "weights_digest", "engine", "layout"):
                 del fields[name]
             del preprocessing["mean"], preprocessing["std"]
         return fields

@@ -69,7 +69,7 @@ class Target:
         narrow: NDArray[Any] = torch.from_numpy(rows).half().numpy()  # three times as fast as NumPy's
         if np.isinf(narrow).any() and np.isfinite(rows).all():
             raise FeatureError(
-                f"{self.name}: activations reach {np.abs(rows).max():.3g}, beyond the 65504 that float16 can hold; "
+                f"{self.name}: activations reach {np.abs(rows).max():,.0f}, beyond the 65,504 that float16 can hold; "
                 'use activations = "float32"'
             )
         return narrow

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from frostline.errors import DiskFullError, FrostlineError, LedgerError
 from frostline.ledger._schema import APPLICATION_ID, MIGRATIONS, migrate
+from frostline.quantities import format_bytes, format_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -168,7 +169,7 @@ def _explain(error: sqlite3.Error, path: Path) -> FrostlineError:
         return _damaged(path, str(error))
     if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
         return LedgerError(
-            f"the ledger {path} was locked by another process for {BUSY_SECONDS:.0f} seconds: "
+            f"the ledger {path} was locked by another process for {format_seconds(BUSY_SECONDS)}: "
             "see what else has it open, then run the same command again with --resume"
         )
     return LedgerError(f"the ledger {path} can't be used: {error}")
@@ -178,7 +179,7 @@ def explain_write_failure(error: OSError, path: Path, what: str) -> DiskFullErro
     """Return the error for something that can't be written: what, where, why, and the remedy."""
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return DiskFullError(
-            f"no room to write {what} {path} ({_free_bytes(path):,} bytes free): make room "
+            f"no room to write {what} {path} ({format_bytes(_free_bytes(path))} free): make room "
             "(`frostline cache prune` frees stored activations), then run the same command again with --resume"
         )
     reason = error.strerror or str(error)

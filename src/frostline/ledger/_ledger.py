@@ -194,14 +194,16 @@ class Ledger:
             return read_runs(connection, self._is_claimed)
 
     def load(self, run: str | None = None) -> RunRecord:
-        """Return a run by its id or any unique beginning of it; None gives the latest.
+        """Return a run by its id or any unique beginning of it, or the newest of a study by name; None is the newest.
+
+        A run's id goes before a study's name, and that before the beginning of an id.
 
         Raises:
-            LedgerError: no run, or more than one, begins so.
+            LedgerError: there is no such run or study, or more than one run begins so.
         """
         with self._database.reading() as connection:
-            names = [name for (name,) in connection.execute("SELECT run FROM runs ORDER BY seq DESC")]
-            name = find_run(run, names, self.workspace)
+            rows = connection.execute("SELECT run, study FROM runs ORDER BY seq DESC").fetchall()
+            name = find_run(run, {row["run"]: row["study"] for row in rows}, self.workspace)
             return read_record(connection, name, self.run_directory(name), self._is_claimed)
 
     # What happens in a run

@@ -201,21 +201,34 @@ def _number(stored: Any) -> float | None:
     return None if stored is None else float(stored)
 
 
-def find_run(given: str | None, names: Sequence[str], workspace: Path) -> str:
-    """Return the run that a name, or a unique beginning of one, means of all ``names``, the latest first.
+def find_run(given: str | None, studies: Mapping[str, str], workspace: Path) -> str:
+    """Return the run that is meant by its id, by its study's name (the newest one), or by a unique beginning of its id.
 
-    None means the latest.
+    None means the newest of all.
+
+    Args:
+        given: what a person gave.
+        studies: the name of the study of each run, by run, the newest first.
+        workspace: for messages.
     """
+    names = list(studies)
     if not names:
         raise LedgerError(f'no runs in "{workspace}" yet: start one, e.g. `frostline run starter`')
     if given is None:
         return names[0]
-    found = [name for name in names if name == given] or [name for name in names if name.startswith(given)]
+    found = (
+        [name for name in names if name == given]
+        or [name for name in names if studies[name] == given][:1]
+        or [name for name in names if given and name.startswith(given)]
+    )
     if len(found) == 1:
         return found[0]
     if found:
-        raise LedgerError(f'"{given}" begins {len(found)} runs: {", ".join(found[:5])}; give more of the one you mean')
+        shown = ", ".join(found[:5]) + (", .." if len(found) > 5 else "")
+        raise LedgerError(f'"{given}" is the beginning of {len(found)} runs ({shown}): give more of the one you mean')
+    known = list(dict.fromkeys(studies.values()))
+    shown = ", ".join(known[:5]) + (", .." if len(known) > 5 else "")
     raise LedgerError(
-        f'there is no run "{given}" in "{workspace}"{closest(given, names) or ";"} '
-        f"the latest is {names[0]}, and `frostline runs` lists them all"
+        f'"{given}" is neither a run nor a study with runs in "{workspace}"{closest(given, [*known, *names]) or ":"} '
+        f"there are runs of {shown}; `frostline runs` lists them all"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
+from torch import nn
 
 from frostline.errors import ModelError
 from frostline.models._classifier import first_linear, isolate_classifier
@@ -13,11 +14,12 @@ from frostline.models._sources import find_source
 from frostline.models.facts import BackboneFacts, CutFacts, StageFacts
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from frostline.models._sources import Source
 
-__all__ = ["facts_of_layout", "measure_backbone"]
+__all__ = ["describe_layout", "facts_of_layout", "measure_backbone"]
+
+NARROW = 16
+"""Input channels below the widest vector's numbers, AVX-512's (AVX2 has 8): seen to go wrong from 2 to 15."""
 
 
 def measure_backbone(backbone: str, image_size: int, any_size: bool = False) -> BackboneFacts:
@@ -110,4 +112,12 @@ def facts_of_layout(source: Source, module: nn.Module, layout: Layout) -> Backbo
         interpolation=source.interpolation,
         cuttable=layout.graph is not None,
         why_not=layout.why_not,
+        narrow_strides=any(_is_narrow_and_strided(layer) for layer in module.modules()),
     )
+
+
+def _is_narrow_and_strided(layer: nn.Module) -> bool:
+    if not isinstance(layer, nn.Conv2d):
+        return False
+    pointwise = layer.kernel_size == (1, 1) and max(layer.stride) > 1
+    return pointwise and layer.groups == 1 and layer.in_channels < NARROW

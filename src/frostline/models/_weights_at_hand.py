@@ -6,6 +6,8 @@ import importlib.util
 import os
 from pathlib import Path
 
+from frostline.quantities import format_bytes
+
 __all__ = ["LITE0", "WEIGHTS_SUFFIXES", "checkpoints_directory", "describe_weights", "hub_directory", "lite0_file"]
 
 LITE0 = "timm:tf_efficientnet_lite0"
@@ -27,7 +29,7 @@ def describe_weights() -> dict[str, str]:
     files += [(path.stem, path) for path in sorted(checkpoints_directory().glob("*.pth"))]
     for path in sorted(hub_directory().glob("models--timm--*/snapshots/*/*.safetensors")):
         files.append(("timm:" + path.parents[2].name.removeprefix("models--timm--"), path))
-    return {name: f"{path} ({path.stat().st_size / 1e6:.1f} MB)" for name, path in files if path.is_file()}
+    return {name: f"{path} ({format_bytes(path.stat().st_size)})" for name, path in files if path.is_file()}
 
 
 def lite0_file() -> Path | None:

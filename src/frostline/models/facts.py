@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BackboneFacts", "CutFacts", "StageFacts", "backbone_facts", "known_facts", "library_versions"]
 
-FORMAT = 1
+FORMAT = 2
 """Raised whenever the same libraries would give other facts, so that older files are not read."""
 
 
@@ -63,6 +63,8 @@ class BackboneFacts:
 
     ``cuts`` are in execution order, the first is ``input`` and the last ``head``; ``refused`` are module paths where it
     can't be cut, each with the reason. ``flops`` counts a multiplication and an addition as two operations.
+    ``narrow_strides`` tells of strided 1x1 convolutions with few input channels: torch 2.14 computes their weight
+    gradient wrong in the layout channels_last, beyond the tensors' ends, and often crashes.
     """
 
     backbone: str
@@ -80,6 +82,7 @@ class BackboneFacts:
     interpolation: str
     cuttable: bool
     why_not: str | None = None
+    narrow_strides: bool = False
 
     def resolve(self, train_from: str) -> CutFacts:
         """Return the cut just before the place where training starts.

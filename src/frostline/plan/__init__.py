@@ -2,8 +2,9 @@
 
 from frostline.plan._budgets import NO_BUDGETS, Budgets, read_budgets
 from frostline.plan._build import build_plan
-from frostline.plan._costs import CostModel, EpochWork, Layout, Rates
+from frostline.plan._costs import CostModel, EpochWork, Rates
 from frostline.plan._groups import likeness, stack_key
+from frostline.plan._numerics import Layout, choose_layout, choose_threads, pass_batch_size
 from frostline.plan._passes import Stored, nothing_stored, source_of
 from frostline.plan._plan import (
     Activations,
@@ -41,10 +42,13 @@ __all__ = [
     "Totals",
     "TrajectoryPlan",
     "build_plan",
+    "choose_layout",
+    "choose_threads",
     "divide_heads",
     "grow_tree",
     "likeness",
     "nothing_stored",
+    "pass_batch_size",
     "read_budgets",
     "source_of",
     "stack_key",

@@ -38,5 +38,5 @@ def _read(name: str, given: int | str | None) -> int | None:
         except ValueError as error:
             raise BudgetError(f"{name} budget: {error}") from error
     if isinstance(given, bool) or not isinstance(given, int) or given < 0:
-        raise BudgetError(f"{name} budget: {given!r} is no size: give whole bytes, or text such as 5GB")
+        raise BudgetError(f"{name} budget: {given!r} is not a size: give whole bytes, or text such as 5GB")
     return given

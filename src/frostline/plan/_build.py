@@ -69,7 +69,7 @@ def build_plan(
     needs = gather_needs(rows, arms, counts, costs_of, rows_stored)
     peaks = Peaks(nodes, arms, works, choices, costs_of, needs, n_classes, budgets.memory)
     grouping = group_nodes(nodes, arms, works, choices, costs_of, peaks, decided)
-    side = lay_side_by_side(grouping, nodes, arms, costs_of, decided, peaks)
+    side = lay_side_by_side(grouping, nodes, arms, works, choices, costs_of, peaks)
     trajectories = tuple(
         _plan_trajectory(node, choices[node.id], works[node.id], grouping, arms, costs_of) for node in nodes
     )
@@ -89,6 +89,7 @@ def build_plan(
     judging = price_judging(arms, [choices[path[-1].id] for path in paths], costs_of, needs, n_test)
     test_seconds = judging.pass_seconds + judging.evaluation_seconds
     training_seconds = sum(group.seconds for group in grouping.groups if group.stacked) + side.seconds
+    training_seconds += _compile_seconds(nodes, choices, arms, costs_of)
     totals = Totals(
         seconds=sum(p.seconds for p in passes) + training_seconds + test_seconds,
         alone_seconds=sum(a.alone_seconds for a in arm_plans) + test_seconds,
@@ -102,7 +103,8 @@ def build_plan(
         asked_epochs=sum(arm.recipe.total_epochs for arm in arms),
     )
     notes = [*(f"{t.id}: {t.why}" for t in trajectories if t.mode != "cached"), *peaks.notes]
-    threads = max(1, min(costs_of(arm.recipe).rates.threads for arm in arms) // side.workers)
+    single = {group.id for group in grouping.groups if not group.stacked}
+    threads = max((t.threads for t in trajectories if t.id in single), default=1)
     groups = tuple(grouping.groups)
     doubts = dict.fromkeys(costs_of(arm.recipe).rates.doubt for arm in arms)
     return Plan(
@@ -117,6 +119,19 @@ def build_plan(
         tuple(notes),
         tuple(filter(None, doubts)),
     )
+
+
+def _compile_seconds(
+    nodes: Sequence[Node], choices: Mapping[str, Choice], arms: Sequence[Arm], costs_of: Callable[[Recipe], CostModel]
+) -> float:
+    """Return the seconds to compile what computes rows anew, each network to each cut once."""
+    prefixes = {}
+    for node in nodes:
+        recipe, choice = arms[node.arm].recipe, choices[node.id]
+        if choice.mode == "recomputed" and choice.cut.name != "input":
+            key = recipe.backbone, recipe.weights, recipe.image_size, choice.cut.name
+            prefixes[key] = costs_of(recipe).rates.setup
+    return sum(prefixes.values())
 
 
 def _work(
@@ -149,7 +164,8 @@ def _plan_trajectory(
         cut=choice.cut.name,
         mode=choice.mode,
         activations=choice.activations,
-        layout=choice.layout,
+        layout=costs_of(recipe).layout,
+        threads=costs_of(recipe).threads(work),
         why=choice.why,
         parent=None if node.parent is None else node.parent.id,
         parent_epochs=node.parent_epochs,
@@ -181,7 +197,9 @@ def _plan_arm(
     scales: Mapping[str, float],
 ) -> ArmPlan:
     """Return an arm's path, and what it costs alone, on top of its company, and by the plain loop."""
-    alone = marginal = plain = recomputed = 0.0
+    alone = marginal = plain = 0.0
+    # Compiling what computes rows anew comes on top of the epochs.
+    recomputed = costs.rates.setup if any(choices[node.id].cut.name != "input" for node in path) else 0.0
     notes: list[str] = []
     for node in path:
         choice = choices[node.id]
@@ -191,7 +209,8 @@ def _plan_arm(
         alone += used * grouping.alone[node.id] * scale
         marginal += max(used - others, 0) * grouping.marginal[node.id] * scale
         plain += used * costs.plain_epoch_seconds(works[node.id])
-        recomputed += used * costs.epoch_seconds(works[node.id], costs.facts.cuts[0])
+        anew = costs.anew_seconds(works[node.id], choice.cut) if choice.mode == "cached" else 0.0
+        recomputed += used * (grouping.alone[node.id] * scale + anew)
         schedule = arm.recipe.phases[node.phase].schedule
         if not schedule.ignores_horizon:
             notes.append(f"{schedule.name} depends on the horizon: no other number of epochs shares this trajectory")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from frostline.models.facts import BackboneFacts, CutFacts
-    from frostline.plan._costs import CostModel, EpochWork, Layout
+    from frostline.plan._costs import CostModel, EpochWork
     from frostline.plan._disk import Place, Rows
     from frostline.plan._passes import Stored
     from frostline.plan._plan import Activations, CachePolicy, Decided, Mode
@@ -28,13 +28,19 @@ __all__ = ["Choice", "choose_modes"]
 
 @dataclass(frozen=True)
 class Choice:
-    """Where a trajectory's stored rows enter, how they are kept, and why."""
+    """Where a trajectory's rows enter, whether they are stored or computed anew each epoch, in which numbers, and why.
+
+    Stored or not, the same engine makes the same rows: the choice is one of time and room, and changes no answer.
+    """
 
     mode: Mode
     cut: CutFacts
-    layout: Layout
     why: str
     activations: Activations = "float32"
+
+    def epoch_seconds(self, costs: CostModel, work: EpochWork) -> float:
+        """Return the predicted seconds of an epoch of training by itself."""
+        return (costs.epoch_seconds if self.mode == "cached" else costs.recomputed_seconds)(work, self.cut)
 
 
 def choose_modes(
@@ -67,16 +73,15 @@ def choose_modes(
     for group, places in zip(weighed, shelved, strict=True):
         stored = [cut for cut, place in places.items() if place.refused is None]
         for node in group.nodes:
-            costs, cut = costs_of(arms[node.arm].recipe), node.deepest.name
-            layout = costs.layout(node.train_from)
+            cut = node.deepest.name
             if cut not in stored:
                 why = str(places[cut].refused) if cut in places else group.why_not(cut)
-                choices[node.id] = Choice("recomputed", costs.facts.cuts[0], layout, why)
+                choices[node.id] = Choice("recomputed", node.deepest, why, _numbers(arms[node.arm].recipe))
                 continue
             why = "as asked" if cache == "always" else group.why(cut, stored)
             if places[cut].halved and disk is not None:
                 why += f"; in float16, as float32 is more than the disk budget of {format_bytes(disk)}"
-            choices[node.id] = Choice("cached", node.deepest, layout, why, places[cut].activations)
+            choices[node.id] = Choice("cached", node.deepest, why, places[cut].activations)
     return choices
 
 
@@ -122,28 +127,30 @@ def _by_group(groups: Sequence[Group], places: Sequence[Place]) -> list[dict[str
 
 def _settle(node: Node, recipe: Recipe, costs: CostModel, cache: CachePolicy, decided: Decided | None) -> Choice | None:
     """Return what a rule, an earlier plan or the user decides; None leaves it to the cost and the budget."""
-    image = costs.facts.cuts[0]
-    layout = costs.layout(node.train_from) if decided is None else decided.layout
-    forced = _why_not_cached(node, recipe, costs.facts)
-    if forced is not None:
-        return Choice("recomputed" if costs.facts.cuttable else "uncut", image, layout, forced)
+    whole = _why_from_images(node, recipe, costs.facts)
+    if whole is not None:
+        return Choice("recomputed" if costs.facts.cuttable else "uncut", costs.facts.cuts[0], whole)
+    if recipe.augmentation != "none" and recipe.views == "fresh":
+        return Choice("recomputed", node.deepest, "augmentation is fresh in each epoch", _numbers(recipe))
     if decided is not None:
-        cut = costs.facts.resolve(decided.cut)
-        kind = decided.activations or ("float16" if recipe.activations == "float16" else "float32")
-        return Choice("recomputed" if cut == image else "cached", cut, layout, "as planned when the run began", kind)
+        kind = decided.activations or _numbers(recipe)
+        return Choice(decided.mode, node.deepest, "as planned when the run began", kind)
     if cache == "never":
-        return Choice("recomputed", image, layout, "as asked")
+        return Choice("recomputed", node.deepest, "as asked", _numbers(recipe))
     return None
 
 
-def _why_not_cached(node: Node, recipe: Recipe, facts: BackboneFacts) -> str | None:
-    """Return the rule that keeps a trajectory from using stored activations, if there is one."""
+def _numbers(recipe: Recipe) -> Activations:
+    """Return the numbers of rows where no disk budget has a say."""
+    return "float16" if recipe.activations == "float16" else "float32"
+
+
+def _why_from_images(node: Node, recipe: Recipe, facts: BackboneFacts) -> str | None:
+    """Return the rule by which a trajectory runs the whole network on images in its own batches, if there is one."""
     if not facts.cuttable:
         return f"{facts.backbone} can't be cut: {facts.why_not}"
     if node.deepest == facts.cuts[0]:
         return "nothing is frozen" if node.parent is None else "an earlier phase trained from the images on"
     if recipe.frozen_norm == "batch":
         return "frozen BatchNorm uses each batch's statistics, so activations depend on the batch"
-    if recipe.augmentation != "none" and recipe.views == "fresh":
-        return "augmentation is fresh in each epoch"
     return None

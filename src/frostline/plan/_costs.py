@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any
+
+from frostline.plan._numerics import choose_layout, choose_threads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from frostline.models.facts import BackboneFacts, CutFacts
+    from frostline.plan._numerics import Layout
 
-__all__ = ["CostModel", "EpochWork", "Layout", "Rates"]
-
-Layout: TypeAlias = Literal["contiguous", "channels_last"]
-"""How the pixels of a map lie in memory; which is faster depends on the machine and on the layers."""
+__all__ = ["CostModel", "EpochWork", "Rates"]
 
 COPY_BYTES_PER_SECOND = 1e9
 """Rows copied to or from the page cache; the cost of a cached epoch where the tail is nearly free."""
@@ -28,9 +28,8 @@ class Rates:
     """What calibration measured for one backbone at one image size on this machine, in seconds for one image.
 
     ``forward`` and ``train`` are the tail's evaluation and its forward and backward pass at each cut of ``flops``
-    (operations before the cut, ascending), in the memory layout that was measured faster there; ``plain_forward`` and
-    ``plain_train`` are the same in torch's own layout. ``prefix`` is the inference engine's whole prefix, which takes
-    ``setup`` to compile, on batches of ``batch_size``, one on each core or, with ``one_stream``, one at a time on all.
+    (operations before the cut, ascending), on all ``threads``. ``prefix`` is the inference engine's whole prefix, which
+    takes ``setup`` to compile.
     ``store`` is how many bytes a second reach the disk. ``step`` is the cost of an optimizer step, ``parameter_step``
     that of each trained parameter in it, and ``head_parameter`` that of each of the head's parameters in training on an
     image. ``stack_step`` is a step of a stack of heads, with ``stack_parameter`` for each parameter and image on top,
@@ -41,15 +40,10 @@ class Rates:
     """
 
     flops: tuple[float, ...]
-    layouts: tuple[Layout, ...]
     forward: tuple[float, ...]
     train: tuple[float, ...]
-    plain_forward: tuple[float, ...]
-    plain_train: tuple[float, ...]
     prefix: float
     setup: float
-    batch_size: int
-    one_stream: bool
     store: float
     decode: float
     step: float
@@ -87,10 +81,24 @@ class EpochWork:
 
 @dataclass(frozen=True)
 class CostModel:
-    """Predicts seconds for one backbone at one image size; every method is linear in the number of images."""
+    """Predicts seconds for one backbone at one image size; every method is linear in the number of images.
+
+    ``device`` is the kind that it runs on: ``cpu``, ``cuda`` or ``mps``.
+    """
 
     facts: BackboneFacts
     rates: Rates
+    device: str = "cpu"
+
+    @property
+    def layout(self) -> Layout:
+        """How maps lie in memory wherever torch computes them."""
+        return choose_layout(self.facts, self.device)
+
+    def threads(self, epoch: EpochWork) -> int:
+        """Return how many threads train an epoch: by rule, the same whatever else is trained."""
+        operations = self.facts.flops - epoch.train_from.flops_before + 2 * epoch.head_parameters
+        return choose_threads(operations * epoch.batch_size, self.rates.threads)
 
     def pass_seconds(self, cut: CutFacts, n_images: int, n_bytes: int) -> float:
         """Return the seconds of a feature pass up to its last cut, decoding and writing included.
@@ -102,8 +110,29 @@ class CostModel:
         return max(computed, n_bytes / self.rates.store)
 
     def epoch_seconds(self, epoch: EpochWork, cut: CutFacts) -> float:
-        """Return the seconds of an epoch whose rows enter at a cut."""
-        return self._epoch_seconds((self.rates.forward, self.rates.train), epoch, cut)
+        """Return the seconds of an epoch whose rows are at hand at a cut; at ``input`` they are images to decode."""
+        forward, train = self.rates.forward, self.rates.train
+        frozen = max(self._at(forward, cut) - self._at(forward, epoch.train_from), 0.0)
+        load = self._load_seconds(cut)
+        # The measured tails end in a linear head, next to nothing beside hidden layers of thousands of units.
+        head = self.rates.head_parameter * epoch.head_parameters
+        trained = epoch.n_train * (frozen + self._at(train, epoch.train_from) + load + head)
+        evaluated = epoch.n_val * (self._at(forward, cut) + load + head / 3)
+        step = self.rates.step + self.rates.parameter_step * self.trained_parameters(epoch)
+        computed = trained + evaluated + -(-epoch.n_train // epoch.batch_size) * step
+        computed *= self._slowdown(epoch)
+        if cut.name == "input":
+            return computed
+        # Rows are read ahead, and from the disk itself where memory can't hold them all.
+        return max(computed, (epoch.n_train + epoch.n_val) * cut.row_bytes / self.rates.store)
+
+    def recomputed_seconds(self, epoch: EpochWork, cut: CutFacts) -> float:
+        """Return the seconds of an epoch whose rows at a cut are computed anew, by the engine of a pass."""
+        return self.anew_seconds(epoch, cut) + self.epoch_seconds(epoch, cut)
+
+    def anew_seconds(self, epoch: EpochWork, cut: CutFacts) -> float:
+        """Return the seconds to compute an epoch's rows at a cut; none at ``input``, whose rows are images."""
+        return 0.0 if cut.name == "input" else self.pass_seconds(cut, epoch.n_train + epoch.n_val, 0)
 
     def stack_epoch_seconds(self, epoch: EpochWork, n_heads: int, n_seeds: int = 1) -> float:
         """Return the seconds of an epoch of a stack of heads on one thread, reading the rows of each seed included."""
@@ -118,8 +147,8 @@ class CostModel:
         return (epoch.n_train + epoch.n_val / 3) * epoch.head_parameters * self.rates.stack_parameter
 
     def plain_epoch_seconds(self, epoch: EpochWork) -> float:
-        """Return the seconds of an epoch by the plain loop, from images."""
-        return self._epoch_seconds((self.rates.plain_forward, self.rates.plain_train), epoch, self.facts.cuts[0])
+        """Return the seconds of an epoch by a loop that runs the whole network on every image."""
+        return self.epoch_seconds(epoch, self.facts.cuts[0])
 
     def evaluation_seconds(self, n_images: int, cut: CutFacts) -> float:
         """Return the seconds to evaluate a network on images whose rows enter at a cut."""
@@ -127,15 +156,7 @@ class CostModel:
 
     def plain_evaluation_seconds(self, n_images: int) -> float:
         """Return the seconds to evaluate a network on images by the plain loop."""
-        return n_images * (self.rates.plain_forward[0] + self.rates.decode)
-
-    def layout(self, train_from: CutFacts) -> Layout:
-        """Return the memory layout in which training from a cut was measured faster."""
-        return self.rates.layouts[max(bisect_right(self.rates.flops, train_from.flops_before) - 1, 0)]
-
-    def slowdown(self, train_from: CutFacts, n_workers: int) -> float:
-        """Return how many times longer training from a cut takes in one of several processes than alone."""
-        return self._at(self.rates.slowdowns[self.rates.lanes.index(n_workers)], train_from)
+        return n_images * (self.rates.forward[0] + self.rates.decode)
 
     def trained_parameters(self, epoch: EpochWork) -> int:
         """Return how many parameters an epoch trains, the new head's among them."""
@@ -145,20 +166,14 @@ class CostModel:
         """Return the bytes that training from a cut keeps of each image for its backward pass."""
         return self._at(self.rates.saved, train_from)
 
-    def _epoch_seconds(self, curves: tuple[Sequence[float], Sequence[float]], epoch: EpochWork, cut: CutFacts) -> float:
-        forward, train = curves
-        frozen = max(self._at(forward, cut) - self._at(forward, epoch.train_from), 0.0)
-        load = self._load_seconds(cut)
-        # The measured tails end in a linear head, next to nothing beside hidden layers of thousands of units.
-        head = self.rates.head_parameter * epoch.head_parameters
-        trained = epoch.n_train * (frozen + self._at(train, epoch.train_from) + load + head)
-        evaluated = epoch.n_val * (self._at(forward, cut) + load + head / 3)
-        step = self.rates.step + self.rates.parameter_step * self.trained_parameters(epoch)
-        computed = trained + evaluated + -(-epoch.n_train // epoch.batch_size) * step
-        if cut.name == "input":
-            return computed
-        # Rows are read ahead, and from the disk itself where memory can't hold them all.
-        return max(computed, (epoch.n_train + epoch.n_val) * cut.row_bytes / self.rates.store)
+    def _slowdown(self, epoch: EpochWork) -> float:
+        """Return how many times longer training takes on its own number of threads than on all."""
+        n = self.rates.threads // self.threads(epoch)
+        if epoch.train_from.name == "head":
+            return 1.0  # a head that is given one of several threads keeps none of them busy
+        # As one of so many side by side, the worst case; between two that were measured, the larger one's.
+        lane = next((i for i, lanes in enumerate(self.rates.lanes) if lanes >= n), None)
+        return 1.0 if n == 1 or lane is None else self._at(self.rates.slowdowns[lane], epoch.train_from)
 
     def _load_seconds(self, cut: CutFacts) -> float:
         """Return the seconds to have an image's row at a cut in memory."""

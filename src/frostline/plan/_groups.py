@@ -78,14 +78,14 @@ def group_nodes(
         first = group[0]
         costs = costs_of(arms[first.arm].recipe)
         if isinstance(key, str):
-            seconds = costs.epoch_seconds(works[first.id], choices[first.id].cut)
+            seconds = choices[first.id].epoch_seconds(costs, works[first.id])
             grouping.groups.append(GroupPlan(first.id, (first.id,), False, seconds * first.epochs))
             for table in (grouping.share, grouping.alone, grouping.marginal):
                 table[first.id] = seconds
             grouping.peak[first.id] = peaks.trajectory(first)
             continue
         grouping.peak |= dict.fromkeys((node.id for node in group), peaks.heads(group))
-        _price_stacks(grouping, group, arms, works, costs, peaks.n_classes)
+        _price_stacks(grouping, group, arms, works, choices, costs, peaks.n_classes)
         seconds = sum(grouping.share[node.id] * node.epochs for node in group)
         grouping.groups.append(GroupPlan(f"heads-{first.id}", tuple(node.id for node in group), True, seconds))
     return grouping
@@ -102,10 +102,9 @@ def _divided(members: Mapping[object, list[Node]], peaks: Peaks) -> Iterator[tup
 
 
 def _is_stacked(node: Node, choice: Choice, costs: CostModel, work: EpochWork) -> bool:
-    """Return whether a trajectory is one of stacked heads: it trains a new, small head on stored rows and no more."""
+    """Return whether a trajectory is one of stacked heads: it trains a new, small head on rows and no more."""
     return (
-        choice.mode == "cached"
-        and choice.cut.name == node.train_from.name == "head"
+        choice.cut.name == node.train_from.name == "head"
         and choice.cut.shapes == ((costs.facts.head_features,),)
         and node.parent is None
         and work.head_parameters <= LARGEST_HEAD
@@ -117,6 +116,7 @@ def _price_stacks(
     group: Sequence[Node],
     arms: Sequence[Arm],
     works: Mapping[str, EpochWork],
+    choices: Mapping[str, Choice],
     costs: CostModel,
     n_classes: int,
 ) -> None:
@@ -125,7 +125,10 @@ def _price_stacks(
     for node in group:
         by_seed[stack_key(arms[node.arm].recipe)].append(node)
     nodes = list(by_seed.values())
-    seeds = [_seed_heads([arms[node.arm].recipe for node in own], works[own[0].id].n_val) for own in nodes]
+    seeds = [
+        _seed_heads([arms[node.arm].recipe for node in own], works[own[0].id].n_val, choices[own[0].id])
+        for own in nodes
+    ]
     lanes = stack_lanes(seeds, costs.rates.threads)
     ends = [0.0] * lanes
     for stack in divide_heads(seeds, n_classes, lanes):
@@ -133,15 +136,23 @@ def _price_stacks(
         # A thread that is done takes the next stack.
         first = ends.index(min(ends))
         ends[first] += costs.stack_epoch_seconds(work, sum(map(len, stack.values())), len(stack))
+        ends[first] += sum(_rows_seconds(nodes[seed][0], works, choices, costs) for seed in stack)
     for own in nodes:
         alone = BOOKKEEPING_SECONDS + costs.stack_epoch_seconds(works[own[0].id], 1)
+        alone += _rows_seconds(own[0], works, choices, costs)
         added = costs.stacked_head_seconds(works[own[0].id]) if len(own) > 1 else alone
         grouping.alone |= {node.id: alone for node in own}
         grouping.marginal |= {node.id: added / lanes for node in own}
     grouping.share |= {node.id: (BOOKKEEPING_SECONDS + max(ends)) / len(group) for node in group}
 
 
-def _seed_heads(recipes: Sequence[Recipe], n_val: int) -> SeedHeads:
+def _rows_seconds(node: Node, works: Mapping[str, EpochWork], choices: Mapping[str, Choice], costs: CostModel) -> float:
+    """Return the seconds to compute an epoch's rows anew; none where they are stored."""
+    choice = choices[node.id]
+    return 0.0 if choice.mode == "cached" else costs.anew_seconds(works[node.id], choice.cut)
+
+
+def _seed_heads(recipes: Sequence[Recipe], n_val: int, choice: Choice) -> SeedHeads:
     recipe = recipes[0]
     optimizers = tuple(each.phases[0].optimizer for each in recipes)
-    return SeedHeads(likeness(recipe), optimizers, n_val, bool(recipe.head.dropout))
+    return SeedHeads(likeness(recipe), optimizers, n_val, bool(recipe.head.dropout), choice.mode == "cached")

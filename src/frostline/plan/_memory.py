@@ -88,11 +88,17 @@ def trajectory_bytes(
     # A hidden layer keeps its input, the sign of what it gives, and dropout's mask.
     kept = costs.saved_bytes(work.train_from) + crossing + 3 * FLOAT * sum(recipe.head.hidden)
     ahead = BATCHES_AHEAD * (choice.cut.row_bytes if choice.mode == "cached" else facts.cuts[0].row_bytes) + image
+    if choice.mode == "recomputed":
+        ahead += choice.cut.row_bytes
     step = int(batch * (kept + ahead + WORKSPACE * _largest_map(facts, choice.cut)))
     logits = 3 * FLOAT * work.n_val * n_classes
     written = CHECKPOINT_COPIES * (trained + state)
     # What a step has freed isn't all given back to the system by the time that the checkpoint is written.
-    return weights + trained + state + step + logits + written + _kept_rows(choice, work)
+    # What computes rows anew is compiled like a pass's prefix, and has a few images under way.
+    anew = choice.mode == "recomputed" and choice.cut != facts.cuts[0]
+    engine = ENGINE_BYTES + COMPILED_COPIES * FLOAT * choice.cut.parameters_before if anew else 0
+    inside = PASS_BATCH * WORKSPACE * _largest_map(facts, facts.cuts[0]) if anew else 0
+    return weights + trained + state + step + logits + written + _kept_rows(choice, work) + engine + inside
 
 
 def heads_bytes(heads: Sequence[tuple[Choice, Recipe, EpochWork]], costs: CostModel, n_classes: int) -> int:

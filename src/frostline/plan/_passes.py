@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
+from frostline.plan._numerics import pass_batch_size
 from frostline.plan._plan import PassPlan, Source
 
 if TYPE_CHECKING:
@@ -73,6 +74,12 @@ class Need:
     def seconds_ahead(self, cuts: Iterable[str]) -> float:
         """Return the seconds that storing these cuts takes where some of them are stored already."""
         return self.seconds(cut for cut in cuts if not self.rows_stored(self.source, cut))
+
+    def storing_seconds(self, cuts: Iterable[str]) -> float:
+        """Return the same without compiling the prefix, which computing rows anew takes too."""
+        seconds = self.seconds_ahead(cuts)
+        setup = self.costs.rates.setup if self.source.split == "train" else 0.0
+        return seconds - setup if seconds else 0.0
 
     def without(self, arm: int) -> list[str]:
         """Return the cuts that the study needs even without an arm."""
@@ -159,8 +166,7 @@ def plan_passes(needs: Sequence[Need]) -> tuple[PassPlan, ...]:
             view_seed=source.view_seed,
             cuts=cuts,
             splits={source.split: need.n_images // source.views},
-            batch_size=need.costs.rates.batch_size,
-            one_stream=need.costs.rates.one_stream,
+            batch_size=pass_batch_size(need.costs.device),
             seconds=seconds,
             bytes=n_bytes,
             arms=len(set().union(*need.users.values())),

@@ -71,12 +71,6 @@ class Peaks:
         """Return whether the budget leaves room for so many processes."""
         return self._memory is None or self.side_by_side(nodes, n) <= self._memory
 
-    def check_side_by_side(self, nodes: Sequence[Node], n: int) -> None:
-        """Raise BudgetError where as many processes as an earlier plan had need too much."""
-        if n > 1:
-            what = f"training {n} trajectories side by side, as planned when the run began,"
-            self._keep(self.side_by_side(nodes, n), what, "study, begin anew (--no-resume)")
-
     def _training(self, node: Node) -> int:
         recipe = self._arms[node.arm].recipe
         choice, work = self._choices[node.id], self._works[node.id]

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from frostline.plan._costs import Layout
+    from frostline.plan._numerics import Layout
 
 __all__ = [
     "Activations",
@@ -27,7 +27,8 @@ Activations = Literal["float32", "float16"]
 """How the numbers of stored activations are kept."""
 
 Mode = Literal["cached", "recomputed", "uncut"]
-"""Where a trajectory's inputs come from: stored activations, or images through the frozen stages or a whole network."""
+"""Where a trajectory's inputs come from: activations that are stored or computed anew each epoch, or a whole network's
+images where it can't be cut."""
 
 CachePolicy = Literal["auto", "always", "never"]
 """Whether activations are stored: where that is predicted cheaper, wherever it gives the same answer, or nowhere."""
@@ -37,13 +38,11 @@ class Decided(NamedTuple):
     """What an earlier plan chose for a trajectory, and a resumed run keeps to.
 
     ``activations`` is None where that plan was made before there was a choice: they are then as the recipe says.
-    ``workers`` is how many processes trained side by side, ``group`` what it was trained with; None leaves that open.
+    ``group`` is what it was trained with; None leaves that open.
     """
 
-    cut: str
-    layout: Layout
+    mode: Mode
     activations: Activations | None = None
-    workers: int | None = None
     group: str | None = None
 
 
@@ -64,9 +63,8 @@ class Source(NamedTuple):
 class PassPlan:
     """One run of a prefix over images, which stores the tensors that cross its cuts.
 
-    ``splits`` maps a split to its number of images, which run in batches of ``batch_size``, one on each core or, with
-    ``one_stream``, one at a time; ``views`` counts the stored views of each training image, whose
-    random stream is ``view_seed``; seconds and bytes are predictions.
+    ``splits`` maps a split to its number of images, which run in batches of ``batch_size``; ``views`` counts the stored
+    views of each training image, whose random stream is ``view_seed``; seconds and bytes are predictions.
     """
 
     name: str
@@ -80,7 +78,6 @@ class PassPlan:
     cuts: tuple[str, ...]
     splits: dict[str, int]
     batch_size: int
-    one_stream: bool
     seconds: float
     bytes: int
     arms: int
@@ -112,9 +109,9 @@ class PassPlan:
 class TrajectoryPlan:
     """One training run that serves one or more arms.
 
-    ``cut`` is where stored rows enter (``input``: images), kept as ``activations``; modules between it and
+    ``cut`` is where rows enter (``input``: images), in numbers of ``activations``; modules between it and
     ``train_from`` run frozen.
-    ``layout`` is how maps lie in memory.
+    ``layout`` is how maps lie in memory, ``threads`` how many compute: they decide last bits, and a rule decides them.
     ``parent`` is the trajectory it goes on from, after ``parent_epochs`` of it; ``first_epoch`` counts the epochs that
     came before over all phases. ``peak_bytes`` is the predicted peak of a process's resident memory that trains it.
     ``keep_epochs`` are the epochs after which an arm ends or a child begins.
@@ -129,6 +126,7 @@ class TrajectoryPlan:
     mode: Mode
     activations: Activations
     layout: Layout
+    threads: int
     why: str
     parent: str | None
     parent_epochs: int
@@ -191,7 +189,8 @@ class Totals:
 class Plan:
     """The feature passes, trajectories, groups and arms of a study, with predicted cost.
 
-    ``workers`` processes, of ``threads`` threads each, train the trajectories that aren't stacked; 1 is the run's own.
+    ``workers`` processes, of at most ``threads`` threads each, train the trajectories that aren't stacked; 1 is the
+    run's own. How many there are changes no trajectory's threads.
     ``doubts`` are reasons why what is predicted may be wrong, such as that the machine was busy when it was measured.
     """
 

@@ -1,17 +1,17 @@
-"""How many trajectories are trained side by side, each in a process of its own with its share of the threads."""
+"""How many trajectories are trained side by side, each in a process of its own."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from frostline.plan._costs import CostModel
+    from frostline.plan._choices import Choice
+    from frostline.plan._costs import CostModel, EpochWork
     from frostline.plan._groups import Grouping
     from frostline.plan._peaks import Peaks
-    from frostline.plan._plan import Decided
     from frostline.plan._trajectories import Node
     from frostline.study import Arm, Recipe
 
@@ -37,51 +37,43 @@ def lay_side_by_side(
     grouping: Grouping,
     nodes: Sequence[Node],
     arms: Sequence[Arm],
+    works: Mapping[str, EpochWork],
+    choices: Mapping[str, Choice],
     costs_of: Callable[[Recipe], CostModel],
-    decided: Mapping[str, Decided],
     peaks: Peaks,
 ) -> SideBySide:
-    """Choose the number of processes for the trajectories that aren't stacked, and price these accordingly.
+    """Choose the number of processes for the trajectories that aren't stacked; it changes no bit of any.
+
+    Each trains on as many threads as alone, so that there are at most as many processes as these leave room for.
+    Engines that compute rows anew have their share of the cores.
 
     Args:
-        grouping: what is trained together; prices of an epoch become those beside other processes.
+        grouping: what is trained together, with the seconds of an epoch.
         nodes: all trajectories.
-        arms, costs_of: their recipes and cost models.
-        decided: what an earlier plan chose for each; a resumed run keeps to it.
+        arms, works, choices, costs_of: their recipes, work, where their rows come from, and cost models.
         peaks: what processes together take of memory, and the budget for it.
     """
-    before = next((each.workers for each in decided.values()), None)
     alone = {group.id for group in grouping.groups if not group.stacked}
     trained = [node for node in nodes if node.id in alone]
-    serial = {node.id: grouping.share[node.id] * node.epochs for node in trained}
-    best = SideBySide(1, sum(serial.values()))
-    if len(trained) > 1 and before != 1:
-        costs = {node.id: costs_of(arms[node.arm].recipe) for node in trained}
-        measured = [set(each.rates.lanes) for each in costs.values()]
-        candidates = [n for n in sorted(set.intersection(*measured)) if n <= len(trained) and peaks.allow(trained, n)]
-        if before:
-            peaks.check_side_by_side(trained, before)
-        for n in [before] if before else candidates:
-            seconds = {node.id: serial[node.id] * costs[node.id].slowdown(node.train_from, n) for node in trained}
-            total = START_SECONDS + makespan(trained, seconds, n)
-            if before or total < WORTH * best.seconds:
-                best = SideBySide(n, total)
+    seconds = {node.id: grouping.share[node.id] * node.epochs for node in trained}
+    best = SideBySide(1, sum(seconds.values()))
+    anew = dict.fromkeys(seconds, 0.0)
+    room = len(trained)
+    for node in trained:
+        costs = costs_of(arms[node.arm].recipe)
+        room = min(room, costs.rates.threads // costs.threads(works[node.id]))
+        if choices[node.id].mode == "recomputed":
+            anew[node.id] = node.epochs * costs.anew_seconds(works[node.id], choices[node.id].cut)
+    for n in (2**power for power in range(1, room.bit_length())):
+        shared = {id_: own + (n - 1) * anew[id_] for id_, own in seconds.items()}
+        total = START_SECONDS + makespan(trained, shared, n)
+        if peaks.allow(trained, n) and total < WORTH * best.seconds:
+            best = SideBySide(n, total)
     if best.workers > 1:
         for node in trained:
-            factor = costs[node.id].slowdown(node.train_from, best.workers)
-            grouping.share[node.id] *= factor
-            grouping.marginal[node.id] *= factor / best.workers
+            grouping.marginal[node.id] /= best.workers
             grouping.peak[node.id] = peaks.side_by_side(trained, best.workers)
-        grouping.groups[:] = [
-            group if group.stacked else replace(group, seconds=grouping.share[group.id] * epochs_of(group.id, trained))
-            for group in grouping.groups
-        ]
     return best
-
-
-def epochs_of(id_: str, nodes: Sequence[Node]) -> int:
-    """Return the epochs of a trajectory."""
-    return next(node.epochs for node in nodes if node.id == id_)
 
 
 def makespan(nodes: Sequence[Node], seconds: Mapping[str, float], n_workers: int) -> float:

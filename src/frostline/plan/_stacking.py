@@ -27,18 +27,20 @@ class SeedHeads:
     """Heads of one seed, which see the same rows in the same order.
 
     ``likeness`` is what heads of several seeds must have in common to be one stack, beside the ways they are stepped
-    in; those with dropout are no such heads, as it draws from one stream.
+    in; those with dropout are no such heads, as it draws from one stream. ``concurrent`` tells whether several threads
+    may read their rows at once.
     """
 
     likeness: Hashable
     optimizers: tuple[Optimizer, ...]
     n_val: int
     dropout: bool
+    concurrent: bool = True
 
 
 def stack_lanes(seeds: Sequence[SeedHeads], n_threads: int) -> int:
-    """Return how many stacks are trained side by side, a thread each; those with dropout take turns."""
-    if any(heads.dropout for heads in seeds):
+    """Return how many stacks are trained side by side, a thread each; those with dropout or one reader take turns."""
+    if any(heads.dropout or not heads.concurrent for heads in seeds):
         return 1
     return max(1, min(n_threads, sum(len(heads.optimizers) for heads in seeds)))
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from frostline.plan._disk import Candidate
 from frostline.plan._passes import gather_needs
+from frostline.quantities import format_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -45,7 +46,7 @@ class Group:
         self._savings: dict[str, float] = defaultdict(float)
         for node in nodes:
             costs, cut = costs_of(arms[node.arm].recipe), node.deepest
-            recomputed = costs.epoch_seconds(works[node.id], costs.facts.cuts[0])
+            recomputed = costs.recomputed_seconds(works[node.id], cut)
             self._by_cut[cut.name].append(node)
             self._savings[cut.name] += node.epochs * (recomputed - costs.epoch_seconds(works[node.id], cut))
         self.wanted = sorted(self._by_cut)
@@ -76,13 +77,21 @@ class Group:
     def why(self, cut: str, stored: Collection[str]) -> str:
         """Return why a cut is stored, among those that are."""
         saved, cost = self._savings[cut], self._price(stored)
-        price = f"the pass takes {cost:.3g} s" if cost else "they are there already"
-        return f"stored activations save {saved:.3g} s of training; {price}"
+        price = f"the pass takes {format_seconds(cost)}" if cost else "they are stored already"
+        return f"{_describe_saving(saved)}; {price}"
 
     def why_not(self, cut: str) -> str:
         """Return why a cut isn't wanted."""
         saved, cost = self._savings[cut], self._price([cut])
-        return f"recomputing is cheaper: storing would save {saved:.3g} s and take {cost:.3g} s"
+        price = f"the pass would take {format_seconds(cost)}" if cost else "they are stored already"
+        return f"recomputing is cheaper: {_describe_saving(saved)}; {price}"
 
     def _price(self, cuts: Collection[str]) -> float:
-        return sum(need.seconds_ahead([cut for cut in need.users if cut in cuts]) for need in self._needs)
+        return sum(need.storing_seconds([cut for cut in need.users if cut in cuts]) for need in self._needs)
+
+
+def _describe_saving(seconds: float) -> str:
+    """Say what training on stored activations saves, or that it takes longer, as reading them may."""
+    if seconds < 0:
+        return f"training on stored activations takes {format_seconds(-seconds)} longer"
+    return f"stored activations save {format_seconds(seconds)} of training"

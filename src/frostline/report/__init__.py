@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from frostline.quantities import format_fraction, format_loss, format_seconds
 from frostline.report._arms import ArmLine, arm_lines, arms_table, data_notes
 from frostline.report._draw import draw, make_console
 from frostline.report._export import to_arrow, to_pandas, write_csv, write_parquet
-from frostline.report._numbers import format_fraction, format_loss, format_seconds
 from frostline.report._pivot import Pivot, PivotCell, pivot, pivot_table, varies
 from frostline.report._plan import plan_tables
 from frostline.report._predicted import predicted_table

@@ -5,8 +5,7 @@ from __future__ import annotations
 from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
 
-from frostline.quantities import format_number_of
-from frostline.report._numbers import format_fraction, format_loss, format_seconds
+from frostline.quantities import format_fraction, format_fractions, format_loss, format_number_of, format_seconds
 from frostline.report._table import Table
 
 if TYPE_CHECKING:
@@ -59,14 +58,14 @@ def arm_lines(record: RunRecord) -> tuple[ArmLine, ...]:
 
 
 def arms_table(record: RunRecord) -> Table:
-    """Return the arms as text: losses and accuracy of every epoch, and where known seconds, alone and marginal."""
+    """Return the arms as text: losses and accuracy of every epoch, and where known the time alone and time added."""
     lines = arm_lines(record)
     has_test = any(line.test_accuracy is not None for line in lines)
     has_cost = any(line.alone_seconds is not None for line in lines)
     has_status = any(line.status != "complete" for line in lines)
     columns = ["arm", "training loss by epoch", "val loss by epoch", "val acc by epoch"]
     columns += ["test acc"] if has_test else []
-    columns += ["alone", "marginal"] if has_cost else []
+    columns += ["time alone", "time added"] if has_cost else []
     columns += ["status"] if has_status else []
     rows = []
     for line in lines:
@@ -109,12 +108,17 @@ def _chosen(record: RunRecord) -> list[str]:
         return []
     test = [arm.test_accuracy or 0.0 for arm in chosen]
     val = [arm.epochs[-1].val_accuracy or 0.0 for arm in chosen]
-    seeds = f" (and {format_number_of(len(chosen) - 1, 'more seed')})" if len(chosen) > 1 else ""
-    spread = f", {format_fraction(min(test))} to {format_fraction(max(test))}" if len(chosen) > 1 else ""
+    seeds = f" ({format_number_of(len(chosen), 'seed')}: {format_fractions(min(test), max(test))})"
     return [
-        f"chosen on validation: {chosen[0].name}{seeds}, val acc {format_fraction(fmean(val))}; "
-        f"on test, once: {format_fraction(fmean(test))}{spread}"
+        f"chosen on validation: {_name_of_all([arm.name for arm in chosen])}, val acc {format_fraction(fmean(val))}; "
+        f"test accuracy {format_fraction(fmean(test))}{seeds if len(chosen) > 1 else ''}"
     ]
+
+
+def _name_of_all(names: list[str]) -> str:
+    """Return what the names of a recipe's arms have in common: all but the seed."""
+    others = [set(name.split(" ")) for name in names[1:]]
+    return " ".join(word for word in names[0].split(" ") if all(word in words for words in others)) or names[0]
 
 
 def _cost(record: RunRecord) -> list[str]:

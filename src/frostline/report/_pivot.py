@@ -8,7 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from frostline.errors import LedgerError, closest
-from frostline.report._numbers import format_fraction, format_loss
+from frostline.quantities import format_fraction, format_loss
 from frostline.report._settings import describe_setting, flat_settings, setting_value
 from frostline.report._table import Table
 
@@ -206,9 +206,10 @@ def _check_key(key: str, record: RunRecord) -> None:
     if any(_has(arm, key) for arm in record.arms) and key != "phases":
         return
     known = {name for arm in record.arms for name in (*flat_settings(arm.recipe), *arm.recipe)} - {"phases"}
+    inner = [name for name in sorted(known) if name.endswith(f".{key}")]
+    near = f'; did you mean "{inner[0]}"?' if inner else closest(key, known) or ";"
     raise LedgerError(
-        f'"{key}" is no setting of the arms of {record.run}{closest(key, known) or ";"} '
-        f"the settings are {', '.join(sorted(known))}"
+        f'"{key}" is not a setting of the arms of {record.run}{near} the settings are {", ".join(sorted(known))}'
     )
 
 

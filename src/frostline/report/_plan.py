@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from frostline.quantities import format_bytes, format_count, format_number_of
-from frostline.report._numbers import format_seconds
+from frostline.quantities import format_bytes, format_count, format_number_of, format_seconds
 from frostline.report._table import Table
 
 if TYPE_CHECKING:
@@ -22,8 +21,8 @@ def plan_tables(plan: Mapping[str, Any]) -> tuple[Table, ...]:
 
 def _passes(plan: Mapping[str, Any]) -> Table:
     return Table(
-        title="feature passes: frozen stages run once, their results kept",
-        columns=("pass", "backbone", "pixels", "kept at", "images", "views", "on disk", "time", "arms"),
+        title="feature passes: frozen stages run once, and their output is stored",
+        columns=("pass", "backbone", "pixels", "stored at", "images", "views", "on disk", "time", "arms"),
         rows=tuple(
             (
                 each["name"],
@@ -38,14 +37,14 @@ def _passes(plan: Mapping[str, Any]) -> Table:
             )
             for each in plan["passes"]
         ),
-        left=frozenset({"pass", "backbone", "kept at"}),
+        left=frozenset({"pass", "backbone", "stored at"}),
     )
 
 
 def _trajectories(plan: Mapping[str, Any]) -> Table:
     return Table(
-        title="trajectories: each trained once, for every arm that is a point on it",
-        columns=("id", "train_from", "starts at", "mode", "epochs", "arms", "trains", "time", "why"),
+        title="trajectories: each is trained once, for all arms on it",
+        columns=("id", "train_from", "starts at", "mode", "epochs", "arms", "parameters", "time", "why"),
         rows=tuple(
             (
                 each["id"],
@@ -75,20 +74,20 @@ def _arms(plan: Mapping[str, Any]) -> Table:
         path = " > ".join(f"{trajectory}:{epochs}" for trajectory, epochs in each["path"])
         row = (each["name"], path, format_seconds(each["alone_seconds"]), format_seconds(each["marginal_seconds"]))
         rows.append((*row, note) if has_notes else row)
-    columns = ("arm", "path", "alone", "marginal")
+    columns = ("arm", "path", "time alone", "time added")
     return Table(
-        title="arms: what each costs alone, and on top of the others here",
+        title="arms: what each takes alone, and what it adds to the others",
         columns=(*columns, "notes") if has_notes else columns,
         rows=tuple(rows),
         left=frozenset({"arm", "path", "notes"}),
         notes=(
             f"{format_number_of(plan['n_arms'], 'arm')} for {format_number_of(totals['asked_epochs'], 'epoch')}: "
-            f"{totals['trained_epochs']:,} to train, {format_bytes(totals['bytes'])} to keep on disk.",
-            f"Predicted: {format_seconds(totals['seconds'])} together; {format_seconds(totals['alone_seconds'])} each "
-            f"alone; {format_seconds(totals['plain_seconds'])} by the plain loop (--plain).",
+            f"{totals['trained_epochs']:,} to train, {format_bytes(totals['bytes'])} to store on disk.",
+            f"Predicted: {format_seconds(totals['seconds'])} in all; {format_seconds(totals['alone_seconds'])} with "
+            f"arms trained alone; {format_seconds(totals['plain_seconds'])} in an ordinary loop (--plain).",
             *(f"Not certain: {doubt}." for doubt in plan.get("doubts", ())),
             *_side_by_side(plan),
-            f"Memory: about {format_bytes(totals['peak_bytes'])} at most.",
+            f"Peak memory: about {format_bytes(totals['peak_bytes'])}.",
             *(note for note in plan["notes"] if not note.endswith(said)),
         ),
     )

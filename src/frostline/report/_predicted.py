@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from frostline.quantities import format_bytes, format_number_of
-from frostline.report._numbers import format_seconds
+from frostline.quantities import format_bytes, format_number_of, format_ratio, format_seconds
 from frostline.report._table import Table
 
 if TYPE_CHECKING:
@@ -40,8 +39,8 @@ def predicted_table(record: RunRecord) -> Table | None:
             seconds = format_seconds(total["predicted_seconds"]), format_seconds(total["seconds"])
             rows.append((_what(members, total["epochs"]), *seconds, _ratio(total), "", ""))
     return Table(
-        title="predicted beside measured",
-        columns=("what", "predicted", "measured", "ratio", "predicted on disk", "on disk"),
+        title="predicted and measured",
+        columns=("what", "predicted", "measured", "ratio", "disk predicted", "disk used"),
         rows=tuple(rows),
         left=frozenset({"what"}),
     )
@@ -49,10 +48,10 @@ def predicted_table(record: RunRecord) -> Table | None:
 
 def _what(members: Iterable[Mapping[str, Any]], epochs: int) -> str:
     names = [each["id"] for each in members]
-    what = f"training {names[0]}" if len(names) == 1 else f"{format_number_of(len(names), 'head')} from {names[0]} on"
-    return f"{what}, {format_number_of(epochs, 'epoch')}"
+    what = names[0] if len(names) == 1 else f"{format_number_of(len(names), 'head')} together ({names[0]}, ..)"
+    return f"training {what}, {format_number_of(epochs, 'epoch')}"
 
 
 def _ratio(cost: Mapping[str, Any]) -> str:
     """Return measured over predicted."""
-    return f"{cost['seconds'] / cost['predicted_seconds']:.2f}" if cost["predicted_seconds"] else ""
+    return format_ratio(cost["seconds"] / cost["predicted_seconds"]) if cost["predicted_seconds"] else ""

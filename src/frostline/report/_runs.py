@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from frostline.report._numbers import format_seconds
+from frostline.quantities import format_seconds
 from frostline.report._table import Table
 
 if TYPE_CHECKING:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from frostline.quantities import format_number_of, format_setting
+
 __all__ = ["describe_setting", "flat_settings", "setting_value"]
 
 # What a setting is when nothing is said about it; left out of descriptions.
@@ -58,7 +60,7 @@ def describe_setting(value: Any) -> str:
             return ", then ".join(_describe_phase(each) for each in value)
         return "-".join(describe_setting(each) for each in value) or "none"
     if isinstance(value, float):
-        return f"{value:g}"
+        return format_setting(value)
     return str(value)
 
 
@@ -77,14 +79,11 @@ def _describe_table(table: Mapping[str, Any]) -> str:
 
 def _describe_phase(phase: Mapping[str, Any]) -> str:
     known = ("train_from", "epochs", "optimizer")
-    words = [describe_setting(phase["train_from"]), _count(phase["epochs"], "epoch")] if "epochs" in phase else []
+    words = [describe_setting(phase["train_from"])] if "epochs" in phase else []
+    words += [format_number_of(phase["epochs"], "epoch")] if "epochs" in phase else []
     words += [describe_setting(phase["optimizer"])] if "optimizer" in phase else []
     words += [f"{key} {describe_setting(value)}" for key, value in phase.items() if key not in known]
     return " ".join(words)
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def _flatten(key: str, value: Any, into: dict[str, Any]) -> None:

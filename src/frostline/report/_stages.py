@@ -58,7 +58,7 @@ def stages_table(facts: BackboneFacts) -> Table:
     rows = []
     for line in stage_lines(facts):
         shapes = " + ".join("x".join(str(size) for size in shape) for shape in line.crossing_shapes)
-        trained = f"{line.trained_parameters:,} + head" if line.trained_parameters else "the head alone"
+        trained = f"{line.trained_parameters:,} + head" if line.trained_parameters else "only the head"
         rows.append(
             (
                 line.name,
@@ -72,16 +72,16 @@ def stages_table(facts: BackboneFacts) -> Table:
             )
         )
     notes = [
-        f"{facts.parameters:,} parameters with its own classifier, {facts.parameters_without_head:,} without; "
-        f"{format_count(facts.flops)} operations for one image of {facts.image_size} pixels.",
-        f"The new head goes from {facts.head_features:,} features to the classes; the recipe gives its layers.",
+        f"{facts.parameters:,} parameters with its own classifier, {facts.parameters_without_head:,} without it; "
+        f"{format_count(facts.flops)} operations per image of {facts.image_size} pixels.",
+        f"The new head takes {facts.head_features:,} features; `head` in a recipe sets its hidden layers and dropout.",
     ]
     if not facts.cuttable:
         notes.append(f"It can't be cut, so it is trained uncut: {facts.why_not}")
     return Table(
         title=f"{facts.backbone} at {facts.image_size} pixels",
-        columns=("stage", "layers", "parameters", "operations", "enters as", "size", "train_from", "trains"),
+        columns=("stage", "layers", "parameters", "operations", "input", "input size", "train_from", "trained"),
         rows=tuple(rows),
-        left=frozenset({"stage", "enters as", "train_from"}),
+        left=frozenset({"stage", "input", "train_from"}),
         notes=tuple(notes),
     )

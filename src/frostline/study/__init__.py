@@ -3,7 +3,7 @@
 from frostline.study._arm import Arm
 from frostline.study._builtin import builtin_studies
 from frostline.study._data import Data
-from frostline.study._load import check_study, load_study
+from frostline.study._load import check_study, load_study, study_name
 from frostline.study._problem import Problem
 from frostline.study._recipe import Head, Optimizer, Phase, Recipe, Schedule
 from frostline.study._study import Study
@@ -21,4 +21,5 @@ __all__ = [
     "builtin_studies",
     "check_study",
     "load_study",
+    "study_name",
 ]

@@ -11,7 +11,7 @@ from frostline.study._arm import Arm
 from frostline.study._data import Data
 from frostline.study._fit import Finding, fit
 from frostline.study._grid import Node, count_choices, cover, expand, grid_faults
-from frostline.study._messages import unknown_key
+from frostline.study._hints import LEVELS, unknown_key
 from frostline.study._names import derive_name, name_parts, varying_parts
 from frostline.study._problem import KeyPath, format_value
 from frostline.study._recipe import PHASE_KEYS, Recipe
@@ -25,8 +25,6 @@ __all__ = ["MOST_ARMS", "Checked", "check_values"]
 MOST_ARMS = 10_000
 """The most arms a study may have."""
 
-_STUDY_KEYS = ["name", "data", "defaults", "arms"]
-_RECIPE_KEYS = [*PHASE_KEYS, *Recipe.model_fields]
 _StudyName = create_model("_StudyName", name=(StudyName, "study"))
 _ArmName = create_model("_ArmName", name=(ArmName, "arm"))
 
@@ -56,8 +54,9 @@ def check_values(values: dict[str, Any]) -> Checked:
     checked = Checked()
     root = Node.build(values, ()).value
     for key, node in root.items():
-        if key not in _STUDY_KEYS:
-            checked.findings.append(Finding(node.path, _unknown_in_study(key), format_value(node.plain()), at_key=True))
+        if key not in LEVELS["study"]:
+            message = unknown_key("study", key, node.plain())
+            checked.findings.append(Finding(node.path, message, format_value(node.plain()), at_key=True))
     if "name" in root:
         checked.findings.extend(fit(Node((), {"name": root["name"]}), _StudyName).findings)
     _check_data(root.get("data"), checked)
@@ -125,11 +124,12 @@ def _settings(node: Node, checked: Checked, named: bool = False) -> dict[str, No
     if not isinstance(node.value, dict):
         checked.findings.append(Finding(node.path, "must be a table of recipe settings", format_value(node.plain())))
         return {}
-    known = [*_RECIPE_KEYS, "name"] if named else _RECIPE_KEYS
+    more = ("name",) if named else ()
     dropped: set[KeyPath] = set()
     for key, item in node.value.items():
-        if key not in known:
-            message = "names an arm: write it in one of [[arms]]" if key == "name" else unknown_key(key, known)
+        if key not in (*LEVELS["recipe"], *more):
+            unknown = unknown_key("recipe", key, item.plain(), known=more)
+            message = "names an arm: write it in one of [[arms]]" if key == "name" else unknown
             checked.findings.append(Finding(item.path, message, format_value(item.plain()), at_key=True))
             dropped.add(item.path)
         elif key != "name":
@@ -194,14 +194,6 @@ def _add_arms(entry: _Entry, recipes: list[Recipe], checked: Checked) -> None:
         elif not same:
             # Its parts are checked already, and there may be thousands.
             checked.arms[name] = checked.by_recipe[recipe] = Arm.model_construct(name=name, recipe=recipe)
-
-
-def _unknown_in_study(key: str) -> str:
-    if key in _RECIPE_KEYS:
-        return "unknown key here: recipe settings stand in [defaults] or in one of [[arms]]"
-    if key in Data.model_fields:
-        return "unknown key here: it stands in [data]"
-    return unknown_key(key, _STUDY_KEYS)
 
 
 def _approximately(number: int) -> str:

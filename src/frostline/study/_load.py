@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from frostline.study._fit import Finding
 
-__all__ = ["check_study", "load_study"]
+__all__ = ["check_study", "load_study", "study_name"]
 
 _LARGEST_FILE_BYTES = 1_000_000
 
@@ -39,6 +39,27 @@ def load_study(path_or_name: str | Path, overrides: Sequence[str] = ()) -> Study
 def check_study(path_or_name: str | Path, overrides: Sequence[str] = ()) -> list[Problem]:
     """Return everything that is wrong with a study, in the order of its file; an empty list when nothing is."""
     return _read(path_or_name, overrides).problems
+
+
+def study_name(path_or_name: str | Path) -> str:
+    """Return the name under which results of a study are filed, whatever else is wrong with it by now.
+
+    That of a file which isn't there any more is the one that it had without a ``name`` of its own. Raises StudyError
+    for a file that can't be read or isn't TOML.
+    """
+    name = str(path_or_name)
+    if name in builtin_studies() or not Path(name).exists():
+        return _name_of_file(name)
+    text, problem = _read_file(name)
+    document = parse_toml(text, name)
+    problems = [problem] if problem else document.problems
+    if problems:
+        raise StudyError(format_problems(problems), problems)
+    return str(document.values.get("name", _name_of_file(name)))
+
+
+def _name_of_file(name: str) -> str:
+    return Path(name).stem.lstrip(".") or "study"
 
 
 @dataclass
@@ -63,7 +84,7 @@ def _read(path_or_name: str | Path, overrides: Sequence[str]) -> _Reading:
         return _Reading(problems=document.problems)
     values = document.values
     named = "name" in values
-    values.setdefault("name", Path(name).stem.lstrip(".") or "study")
+    values.setdefault("name", _name_of_file(name))
     set_paths: list[KeyPath] = []
     problems: list[Problem] = []
     for override in overrides:

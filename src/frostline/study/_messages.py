@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from frostline.errors import StudyError, closest
+from frostline.study._hints import level_of, unknown_key
 from frostline.study._problem import KeyPath, Problem, format_key, format_problems, format_value
 
 if TYPE_CHECKING:
@@ -62,7 +63,8 @@ def _complaint(details: ErrorDetails, model: type[BaseModel]) -> Complaint:
     if kind == "value":
         return Complaint(location, context["message"])
     if kind == "extra_forbidden":
-        return Complaint(location, unknown_key(str(location[-1]), _keys(model, location[:-1])), at_key=True)
+        message = unknown_key(level_of(model, location[:-1]), str(location[-1]), details["input"])
+        return Complaint(location, message, at_key=True)
     if kind == "literal_error":
         choices = _choices(context["expected"])
         given = details["input"]
@@ -99,11 +101,6 @@ _TABLES = {
 }
 
 
-def unknown_key(key: str, known: list[str]) -> str:
-    """Return the message for a key that doesn't exist."""
-    return f"unknown key{closest(key, known) or '; known here: ' + ', '.join(known)}"
-
-
 def _choices(expected: str) -> list[str]:
     """Return the values in pydantic's list of them: ``'a', 'b' or 'c'``."""
     return [part.strip().strip("'") for part in expected.replace(" or ", ", ").split(",")]
@@ -111,18 +108,3 @@ def _choices(expected: str) -> list[str]:
 
 def _either(choices: list[str]) -> str:
     return choices[0] if len(choices) == 1 else f"{', '.join(choices[:-1])} or {choices[-1]}"
-
-
-def _keys(model: type[BaseModel], location: KeyPath) -> list[str]:
-    """Return the keys that a model, or the model at a location in it, knows."""
-    from frostline.study._recipe import PHASE_KEYS, Head, Optimizer, Phase, Recipe, Schedule
-
-    nested: dict[object, type[BaseModel]] = {
-        "optimizer": Optimizer,
-        "schedule": Schedule,
-        "head": Head,
-        "phases": Phase,
-    }
-    for part in location:
-        model = nested.get(part, model)
-    return list(model.model_fields) + (list(PHASE_KEYS) if model is Recipe else [])

@@ -6,7 +6,7 @@ import math
 import os
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter
+from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from frostline.errors import closest
@@ -37,6 +37,15 @@ __all__ = [
 
 Item = TypeVar("Item")
 
+# Why a study can't do without the images of a split, and what leaving out its key means.
+_NEEDED = {
+    "train": "leave it out to train on all there are",
+    "val": "arms are compared on validation images, so a study needs some: leave it out for the source's own, or a "
+    "tenth of its training images",
+    "test": "the arm chosen on validation is judged on test images, so a study needs some: leave it out for the "
+    "source's own, or a fifth of its training images",
+}
+
 LARGEST_INTEGER = 2**63 - 1  # what TOML, SQLite and NumPy hold
 MOST_VIEWS = 1000
 LONGEST_NAME = 100
@@ -52,10 +61,14 @@ def combination(message: str, key: str, *others: str) -> PydanticCustomError:
     return PydanticCustomError("combination", "{message}", {"message": message, "key": key, "others": list(others)})
 
 
-def _amount(value: object) -> object:
+def _amount(value: object, info: ValidationInfo) -> object:
+    allowed = "must be a count of images, such as 1000, or a fraction above 0 and up to 1.0"
+    none_wanted = value is False or (isinstance(value, str) and value.lower() in ("none", "no", "off", "0"))
+    if none_wanted or (isinstance(value, int | float) and value <= 0 and not isinstance(value, bool)):
+        raise rejection(f"{allowed}; {_NEEDED[str(info.field_name)]}")
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise rejection("must be a count of images, such as 1000, or a fraction above 0 and up to 1.0")
-    if isinstance(value, int) and not 1 <= value <= LARGEST_INTEGER:
+        raise rejection(f"{allowed}; leave it out for all there are")
+    if isinstance(value, int) and value > LARGEST_INTEGER:
         raise rejection(f"must be a count of images from 1 to {LARGEST_INTEGER}")
     if isinstance(value, float) and not 0 < value <= 1:
         raise rejection("must be a fraction above 0 and up to 1.0, or a count of images without a decimal point")

@@ -8,10 +8,11 @@ from frostline.training._loss import build_loss, describe_divergence, has_diverg
 from frostline.training._optimizers import build_optimizer, build_scheduler
 from frostline.training._order import batch_order, batches_in_order
 from frostline.training._phase import PhaseTraining, frozen_changed, load_model_state
-from frostline.training._plain import PlainEpoch, train_plain
+from frostline.training._plain import PlainEpoch, PlainPhase, train_plain
 from frostline.training._rows import Rows
 from frostline.training._saved import saved_bytes
 from frostline.training._stack import StackMember, StackSpec
+from frostline.training._threads import on_threads
 
 __all__ = [
     "Batch",
@@ -20,6 +21,7 @@ __all__ = [
     "HeadsTraining",
     "PhaseTraining",
     "PlainEpoch",
+    "PlainPhase",
     "Rows",
     "StackMember",
     "StackSpec",
@@ -38,6 +40,7 @@ __all__ = [
     "load_checkpoint",
     "load_model_state",
     "load_tensors",
+    "on_threads",
     "save_checkpoint",
     "save_tensors",
     "saved_bytes",

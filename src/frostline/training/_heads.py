@@ -148,7 +148,7 @@ class HeadsTraining:
 def _seed_heads(spec: StackSpec) -> SeedHeads:
     optimizers = tuple(member.phase.optimizer for member in spec.members)
     alike = (likeness(spec.recipe), spec.train_rows.n)
-    return SeedHeads(alike, optimizers, spec.val_rows.n, bool(spec.recipe.head.dropout))
+    return SeedHeads(alike, optimizers, spec.val_rows.n, bool(spec.recipe.head.dropout), spec.train_rows.concurrent)
 
 
 def _run(stack: HeadStack, epoch: int, on_step: Callable[[int, int], None]) -> dict[str, HeadEpoch]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from frostline.quantities import format_loss
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -74,4 +76,4 @@ def has_diverged(loss: float, n_classes: int) -> bool:
 
 def describe_divergence(epoch: int, loss: float, n_classes: int) -> str | None:
     """Return what to say of an epoch (1-based, over all phases) in which training diverged; None if it didn't."""
-    return f"training diverged in epoch {epoch} (loss {loss:.4g})" if has_diverged(loss, n_classes) else None
+    return f"training diverged in epoch {epoch} (loss {format_loss(loss)})" if has_diverged(loss, n_classes) else None

@@ -1,8 +1,9 @@
 """The plain loop: one arm, alone and uncut, as a careful person would write it. It is the oracle.
 
-Nothing here knows of cuts, stored activations, trajectories or checkpoints: the whole network runs on the images of
-each batch, decoded and augmented anew. It shares with the shared path what defines the experiment (batch order, head
-initialisation, freezing, loss, optimizer) and nothing of how that computes.
+Nothing here knows of stored activations, trajectories or checkpoints: the images of each batch are decoded, augmented
+and run through all stages anew. It shares with the shared path what defines the experiment (batch order, head
+initialisation, freezing, loss, optimizer) and its numerics: layout, threads, and that the frozen stages take one image
+at a time, so that what they make of it depends on no batch.
 """
 
 from __future__ import annotations
@@ -13,13 +14,16 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from frostline.features import run_frozen
 from frostline.models import freeze, frozen_digest
 from frostline.streams import stream_seed
 from frostline.training._epoch import dropout_stream
+from frostline.training._layout import apply_layout, in_layout
 from frostline.training._loss import build_loss, has_diverged, score
 from frostline.training._optimizers import build_optimizer, build_scheduler
 from frostline.training._order import batch_order, batches_in_order
 from frostline.training._phase import frozen_changed
+from frostline.training._threads import on_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -28,9 +32,22 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from frostline.models import Chain
+    from frostline.plan import Layout
     from frostline.study import Recipe
 
-__all__ = ["PlainEpoch", "train_plain"]
+__all__ = ["PlainEpoch", "PlainPhase", "train_plain"]
+
+
+@dataclass(frozen=True)
+class PlainPhase:
+    """The numerics of a phase.
+
+    ``cut`` is where its frozen stages end, None where the whole network runs on each batch.
+    """
+
+    cut: str | None
+    layout: Layout
+    threads: int
 
 
 @dataclass(frozen=True)
@@ -48,6 +65,7 @@ class PlainEpoch:
 def train_plain(
     chain: Chain,
     recipe: Recipe,
+    numerics: Sequence[PlainPhase],
     train_images: Callable[[NDArray[np.int64], int], torch.Tensor],
     train_labels: NDArray[np.int64],
     val_images: Callable[[NDArray[np.int64]], torch.Tensor],
@@ -61,6 +79,7 @@ def train_plain(
     Args:
         chain: the network with its new head; ``chain.model`` is trained in place.
         recipe: the arm's recipe.
+        numerics: those of each of its phases.
         train_images: float32 images [B, 3, H, W] at positions of the training split, in an epoch's view.
         train_labels: int64 [N].
         val_images: float32 images at positions of the validation split.
@@ -71,24 +90,34 @@ def train_plain(
     """
     model = chain.model.to(device)
     loss_function = build_loss(recipe, train_labels, classes).to(device)
-    number = 0
-    for phase in recipe.phases:
-        module = freeze(model, chain, phase.train_from, recipe.frozen_norm, recipe.tail_norm)
+    available, number = torch.get_num_threads(), 0
+    for phase, own in zip(recipe.phases, numerics, strict=True):
+        apply_layout(model, own.layout)
+        prefix = None if own.cut is None else chain.prefix([own.cut])
+        part = model if own.cut is None else chain.tail(own.cut)
+        module = freeze(part, chain, phase.train_from, recipe.frozen_norm, recipe.tail_norm)
         frozen = frozen_digest(module, chain, phase.train_from, recipe.frozen_norm)
         optimizer = build_optimizer(model.named_parameters(), phase.optimizer, chain.stages_before_head)
         steps = len(batch_order(recipe.seed, number, len(train_labels), recipe.batch_size))
         scheduler = build_scheduler(optimizer, phase.schedule, steps, phase.epochs)
+
+        def inputs_of(
+            images: torch.Tensor, prefix: torch.nn.Module | None = prefix, layout: Layout = own.layout
+        ) -> tuple[torch.Tensor, ...]:
+            rows = (images.to(device),) if prefix is None else run_frozen(prefix, images, layout, device, available)
+            return in_layout(rows, layout)
+
         for _ in range(phase.epochs):
             started = time.perf_counter()
             module.train()
             total = 0.0
             order = batch_order(recipe.seed, number, len(train_labels), recipe.batch_size)
-            with dropout_stream(stream_seed("dropout", recipe.seed, number), device):
+            with dropout_stream(stream_seed("dropout", recipe.seed, number), device), on_threads(own.threads):
                 for step, positions in enumerate(order, start=1):
-                    images = train_images(positions, number).to(device)
+                    inputs = inputs_of(train_images(positions, number))
                     labels = torch.from_numpy(train_labels[positions]).to(device)
                     optimizer.zero_grad()
-                    loss = loss_function(module(images), labels)
+                    loss = loss_function(module(*inputs), labels)
                     loss.backward()
                     optimizer.step()
                     if scheduler is not None:
@@ -101,9 +130,9 @@ def train_plain(
                 yield PlainEpoch(number, train_loss, None, None, time.perf_counter() - started, None)
                 return
             module.eval()
-            with torch.no_grad():
+            with torch.no_grad(), on_threads(own.threads):
                 batches = batches_in_order(len(val_labels), recipe.batch_size)
-                logits = torch.cat([module(val_images(positions).to(device)).float().cpu() for positions in batches])
+                logits = torch.cat([module(*inputs_of(val_images(positions))).float().cpu() for positions in batches])
             val_loss, val_accuracy = score(logits, val_labels)
             yield PlainEpoch(number, train_loss, val_loss, val_accuracy, time.perf_counter() - started, logits)
         if frozen_digest(module, chain, phase.train_from, recipe.frozen_norm) != frozen:

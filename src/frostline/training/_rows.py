@@ -23,5 +23,9 @@ class Rows(Protocol):
     def n(self) -> int:
         """The number of rows, N."""
 
+    @property
+    def concurrent(self) -> bool:
+        """Whether several threads may read at once."""
+
     def batches(self, order: Sequence[NDArray[np.int64]], epoch: int, device: torch.device) -> Iterator[Batch]:
         """Yield the inputs and labels of each batch of positions, on a device; ``epoch`` selects the view."""

@@ -1,0 +1,61 @@
+"""What decides the last bits of an answer and isn't in the recipe: by rule, from recipe, network and kind of device.
+
+No clock decides here, nor load, nor what else is trained: an arm has the same numerics alone and in company, today and
+tomorrow, in a study and by the plain loop.
+"""
+
+from __future__ import annotations
+
+import platform
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from frostline.models.facts import BackboneFacts
+
+__all__ = ["Layout", "choose_layout", "choose_threads", "pass_batch_size"]
+
+Layout: TypeAlias = Literal["contiguous", "channels_last"]
+"""How the pixels of a map lie in memory."""
+
+OPERATIONS_A_THREAD = 4e9
+"""Operations of a training step's forward pass that keep one thread busy: another gains little where it has less."""
+
+X86 = ("x86_64", "AMD64")
+
+
+def choose_layout(facts: BackboneFacts, device: str, machine: str | None = None) -> Layout:
+    """Return the memory layout that a network's maps have wherever torch computes them.
+
+    ``channels_last`` on x86 processors: it was as fast or faster for training on every network measured (1.0 to 1.6
+    times, depthwise ones most; AVX2 and AVX-512; docs/benchmarks.md). ``contiguous``, torch's own, elsewhere, where
+    nothing was measured, and for networks whose strided 1x1 convolutions torch gets wrong in the other.
+
+    Args:
+        facts: the backbone's.
+        device: ``cpu``, ``cuda`` or ``mps``.
+        machine: the processor's architecture; this machine's when left out.
+    """
+    fast = device == "cpu" and (machine or platform.machine()) in X86
+    return "channels_last" if fast and not facts.narrow_strides else "contiguous"
+
+
+def choose_threads(operations: float, available: int) -> int:
+    """Return how many threads train a trajectory: a power of two, as several small ones train side by side.
+
+    Args:
+        operations: of the forward pass of what is trained, for a batch.
+        available: the threads that torch has here.
+    """
+    threads = 1
+    while 2 * threads <= available and operations >= 2 * threads * OPERATIONS_A_THREAD:
+        threads *= 2
+    # All of them rather than the largest power of two below.
+    return available if 2 * threads > available and operations >= available * OPERATIONS_A_THREAD else threads
+
+
+def pass_batch_size(device: str) -> int:
+    """Return how many images go through a prefix together.
+
+    On the CPU OpenVINO ran 8 fastest or as fast as any of 4 to 32 on all networks tried; accelerators want more.
+    """
+    return 8 if device == "cpu" else 64
