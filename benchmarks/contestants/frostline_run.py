@@ -25,7 +25,8 @@ def main() -> None:
                 report.epoch(index, row.seconds, row.val_accuracy or 0.0)
         stored = frostline.FeatureStore().entries()
         bytes_ = {"stored_bytes": sum(entry.n_bytes for entry in stored)}
-    report.write(cost={key: value for key, value in record.cost.items() if key != "arms"} | bytes_)
+    cost = {key: value for key, value in record.cost.items() if key != "arms"}
+    report.write(cost=cost | {"seconds": record.took.seconds} | bytes_)
 
 
 if __name__ == "__main__":

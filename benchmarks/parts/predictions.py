@@ -53,4 +53,4 @@ def _pieces(result: dict[str, Any]) -> list[tuple[str, float, float]]:
         members = [by_id[id_] for id_ in group["trajectories"]]
         what = f"{len(members)} heads" if group["stacked"] else f"training {members[0]['id']}"
         pieces.append((what, sum(m["predicted_seconds"] for m in members), sum(m["seconds"] for m in members)))
-    return [*pieces, ("the whole run", cost["predicted_seconds"], cost["seconds"])]
+    return [*pieces, ("the whole run", cost["predicted_seconds"], result["took"]["seconds"])]

@@ -27,7 +27,8 @@ else:
     from resource import RUSAGE_SELF, getrusage
     record = frostline.run(study, cache=given["cache"])
     peak = getrusage(RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps({"cost": dict(record.cost), "plan": dict(record.plan), "peak_bytes": peak}))
+    told = record.to_json()
+    print(json.dumps({key: told[key] for key in ("cost", "took", "plan")} | {"peak_bytes": peak}))
 """
 
 

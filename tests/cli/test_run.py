@@ -160,6 +160,7 @@ def test_options_reach_the_library(workspace: Path, invoke: Invoke, fake_run: Fa
         "cache": "never",
         "disk": "10GB",
         "memory": "4GB",
+        "began": None,
     }
     assert invoke("run", "s.toml").exit_code == 0
     assert fake_run.given == {
@@ -172,6 +173,7 @@ def test_options_reach_the_library(workspace: Path, invoke: Invoke, fake_run: Fa
         "cache": "auto",
         "disk": None,
         "memory": None,
+        "began": None,
     }
     assert invoke("run", "s.toml", "--resume").exit_code == 0
     assert fake_run.given["resume"] is True

@@ -8,7 +8,8 @@ import pytest
 from tests.execution.rates import made_up
 
 import frostline.places
-from frostline.execution import _calibration
+from frostline.execution import _busy, _calibration
+from frostline.execution._bench import Bench
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,10 +33,18 @@ def fresh_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[s
     return move
 
 
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the machine for idle, whatever else runs on it while the tests do."""
+    monkeypatch.setattr(_busy, "MOST_SHARE", 1.0)
+    monkeypatch.setattr(_busy, "AGREEMENT", 0.0)
+
+
 @pytest.fixture(autouse=True)
 def made_up_rates(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Spare each network's measurement, seconds long, where a test doesn't ask for ``measured``."""
     if "measured" in request.keywords:
         return
     monkeypatch.setattr(_calibration, "_measure", made_up)
+    monkeypatch.setattr(Bench, "start", lambda bench: None)
     monkeypatch.setattr(_calibration, "MACHINE", "made up")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from frostline.execution._calibration import _measured_cuts
+from frostline.execution._calibration import measured_cuts
 from frostline.plan import Rates
 
 if TYPE_CHECKING:
@@ -16,11 +16,12 @@ def made_up(
     facts: BackboneFacts,
     asked: Asked,
     situation: object = None,
+    bench: object = None,
     *,
     setup: float = 1.0,
 ) -> Rates:
     """Return rates of a machine that does 10 ** 11 operations a second on two threads."""
-    names = _measured_cuts(facts, asked.cuts)
+    names = measured_cuts(facts, asked.cuts)
     flops = tuple(float(facts.resolve(name).flops_before) for name in names)
     left = tuple((facts.flops - f) * 1e-11 + 1e-6 for f in flops)
     train = tuple(3 * seconds for seconds in left)

@@ -11,6 +11,7 @@ from tests.execution.studies import RESNET, small_study
 import frostline
 from frostline.execution import _calibration
 from frostline.execution._calibration import Asked
+from frostline.execution._gathering import TRAINING
 from frostline.execution.events import Event, Notice
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.measured
+@pytest.mark.usefixtures("alone")
 def test_rates_are_measured_once(fresh_places: Callable[[str], None]) -> None:
     fresh_places("measured")
     facts = frostline.backbone_facts("resnet18", 40, "none")
@@ -26,6 +28,9 @@ def test_rates_are_measured_once(fresh_places: Callable[[str], None]) -> None:
     rates = _calibration.measure_rates(facts, late)
     assert len(rates.flops) == len(rates.train) == 3
     assert all(0 < seconds < 10 for seconds in (*rates.train, *rates.forward, rates.prefix, rates.decode, rates.step))
+    assert rates.doubt == ""
+    # Nothing is trained from the images where nobody asks to.
+    assert rates.train[0] == TRAINING * rates.forward[0]
     assert rates.store > 0
     assert all(factor == n for n, row in zip(rates.lanes, rates.slowdowns, strict=True) for factor in row)
     assert _calibration.known_rates(facts, late) == rates
@@ -35,6 +40,7 @@ def test_rates_are_measured_once(fresh_places: Callable[[str], None]) -> None:
     assert _calibration.known_rates(facts, Asked(frozenset({"layer3", "layer4"}))) is None
     more = _calibration.measure_rates(facts, Asked(frozenset({"layer3"}), beside=frozenset({"layer4"})))
     assert len(more.flops) == 4, "cuts that were known stay known"
+    assert more.train[0] == TRAINING * more.forward[0], "and no more than those"
     assert all(0.2 < row[2] != n for n, row in zip(more.lanes, more.slowdowns, strict=True))
     assert _calibration.known_rates(facts, beside) == _calibration.known_rates(facts, late) == more
 
@@ -56,7 +62,7 @@ def test_damaged_rates_are_measured_again(fresh_places: Callable[[str], None]) -
     facts = frostline.backbone_facts("resnet18", 56, "none")
     asked = Asked(frozenset())
     rates = _calibration.measure_rates(facts, asked)
-    path = _calibration._path(facts, asked.engine)
+    path = _calibration.rates_path("resnet18", 56, asked.engine)
     path.write_text(path.read_text()[:-20])
     assert _calibration.known_rates(facts, asked) is None
     assert _calibration.measure_rates(facts, asked) == rates

@@ -373,3 +373,10 @@ def test_compiling_a_prefix_is_counted_once_a_pass() -> None:
 def test_passes_of_other_weights_have_other_names() -> None:
     made = plan(head(2), head(2, weights="none"))
     assert len({p.name for p in made.passes}) == len(made.passes) == 2
+
+
+@pytest.mark.parametrize(("doubt", "doubts"), [("", ()), ("the machine was busy", ("the machine was busy",))])
+def test_doubts_about_the_rates_are_in_the_plan_once(doubt: str, doubts: tuple[str, ...]) -> None:
+    made = plan(head(2), head(3, seed=1), doubt=doubt)
+    assert made.doubts == doubts
+    assert made.to_json()["doubts"] == list(doubts)

@@ -316,6 +316,11 @@ def test_a_plan_without_passes_or_notes_has_no_table_or_column_for_them() -> Non
     assert arms.columns == ("arm", "path", "time alone", "time added")
 
 
+def test_a_plan_that_is_not_certain_says_so() -> None:
+    *_, arms = plan_tables({**PLAN, "doubts": ["net was measured while the machine was busy"]})
+    assert "Not certain: net was measured while the machine was busy." in arms.notes
+
+
 @pytest.mark.parametrize("width", [80, 120])
 def test_plans_fit(width: int) -> None:
     for table in plan_tables(PLAN):

@@ -7,6 +7,7 @@ import typer
 
 from frostline._version import __version__
 from frostline.cli._backbones import backbones
+from frostline.cli._began import begin
 from frostline.cli._cache import cache_app
 from frostline.cli._check import check
 from frostline.cli._doctor import doctor
@@ -68,11 +69,12 @@ app.command(
     ),
 )(show)
 app.add_typer(cache_app, name="cache")
-app.command("doctor", epilog=epilog("frostline doctor"))(doctor)
+app.command("doctor", epilog=epilog("frostline doctor", "frostline doctor --measure resnet18"))(doctor)
 
 
 def main() -> None:
     """Run the command line, and exit with 0, 1 for a failure, 2 for wrong usage, or 130 after Ctrl-C."""
+    begin()
     try:
         app()
     except UnicodeEncodeError as error:

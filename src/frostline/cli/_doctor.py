@@ -7,8 +7,11 @@ import shutil
 import sys
 from importlib import metadata
 from pathlib import Path
+from typing import Annotated
 
-from frostline.cli._options import JsonOption, WorkspaceOption, choose_workspace, print_json
+import typer
+
+from frostline.cli._options import JsonOption, WorkspaceOption, choose_workspace, print_json, remark
 from frostline.quantities import format_bytes, parse_bytes
 
 __all__ = ["doctor"]
@@ -30,11 +33,29 @@ _PACKAGES = (
 )
 
 
-def doctor(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+def doctor(
+    backbones: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[BACKBONE]...", help="With --measure: which.  [default: all that were measured before]"
+        ),
+    ] = None,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Measure anew how fast this machine is, and show that instead.")
+    ] = False,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Show what this machine and installation have.
 
-    Versions, devices, cores, places, engines, and the weights and data sets that need no download.
+    Versions, devices, cores, places, engines, and the weights and data sets that need no download. With --measure,
+    how fast the machine runs backbones, which predictions rest on: run it when nothing else uses the machine.
     """
+    if measure:
+        _measure(backbones or [], as_json)
+        return
+    if backbones:
+        raise typer.BadParameter("a backbone needs --measure", param_hint=f'"{backbones[0]}"')
     facts = _examine(choose_workspace(workspace))
     if as_json:
         print_json(facts)
@@ -46,6 +67,18 @@ def doctor(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> No
     shown = tuple(("" if i and rows[i - 1][0] == row[0] else row[0], row[1], row[2]) for i, row in enumerate(rows))
     columns = ("what", "which", "found")
     report.draw(report.Table("doctor", columns, shown, left=frozenset(columns)), report.make_console())
+
+
+def _measure(backbones: list[str], as_json: bool) -> None:
+    from frostline import execution, report
+
+    measured = [each.to_json() for each in execution.measure_anew(backbones, listener=remark)]
+    if as_json:
+        print_json(measured)
+        return
+    console = report.make_console()
+    for each in measured:
+        report.draw(report.rates_table(each), console)
 
 
 def _examine(workspace: Path) -> dict[str, dict[str, str]]:
@@ -108,8 +141,9 @@ def _limit() -> str:
 def _engines() -> dict[str, str]:
     found = {"torch": "usable"}
     try:
-        import openvino
+        from frostline.features import import_openvino
 
+        openvino = import_openvino()
         found["openvino"] = f"usable on {', '.join(openvino.Core().available_devices)}"
     except Exception as error:  # whatever keeps a native library from loading is what doctor is asked for
         found["openvino"] = f"not usable: {error}"

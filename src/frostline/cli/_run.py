@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from frostline.cli._began import command_began
 from frostline.cli._options import (
     CacheOption,
     CachePolicy,
@@ -86,6 +87,7 @@ def run(
                 disk=disk,
                 memory=memory,
                 listener=listener,
+                began=command_began(),
             )
     except KeyboardInterrupt as interruption:
         typer.echo(f"interrupted: {_how_to_continue(listener.run, again)}", err=True)

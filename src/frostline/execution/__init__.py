@@ -11,11 +11,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from frostline.execution._checks import check_networks
     from frostline.execution._prepare import plan_study
+    from frostline.execution._remeasuring import Measured, measure_anew
     from frostline.execution._run import run
 
-__all__ = ["check_networks", "plan_study", "run"]
+__all__ = ["Measured", "check_networks", "measure_anew", "plan_study", "run"]
 
-_WHERE = {"check_networks": "_checks", "plan_study": "_prepare", "run": "_run"}
+_WHERE = {
+    "Measured": "_remeasuring",
+    "check_networks": "_checks",
+    "measure_anew": "_remeasuring",
+    "plan_study": "_prepare",
+    "run": "_run",
+}
 
 
 def __getattr__(name: str) -> Any:

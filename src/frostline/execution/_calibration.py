@@ -10,22 +10,23 @@ from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import TYPE_CHECKING
 
+from frostline.execution._bench import Bench
+from frostline.execution._busy import Watch
+from frostline.execution._engine_timing import engine_rate
+from frostline.execution._gathering import TRAINING, Gathering
 from frostline.models import find_own
 from frostline.places import cache_directory
-from frostline.plan import Rates, choose_layout, pass_batch_size
+from frostline.plan import Rates, choose_layout
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from frostline.features import EngineRate, Engines
-    from frostline.models import Backbone
+    from frostline.execution._engine_timing import Situation
+    from frostline.features import EngineRate
     from frostline.models.facts import BackboneFacts
 
-__all__ = ["Asked", "Situation", "known_rates", "measure_rates"]
+__all__ = ["Asked", "Known", "known_rates", "measure_rates", "measured_cuts", "rates_path", "read_known"]
 
 MACHINE = f"{platform.node()}-{platform.machine()}-{os.cpu_count()}"
 """Whose rates they are: a cache directory may be shared between machines."""
@@ -48,20 +49,8 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Situation:
-    """What measuring takes from the study that it is done for, so that what it compiles can be used again.
-
-    ``images``, uint8 [B, 3, H, W], are the first of the training split; ``engines`` keeps what is compiled.
-    """
-
-    backbone: Backbone
-    images: NDArray[np.uint8]
-    engines: Engines
-
-
-@dataclass(frozen=True)
-class _Known:
-    """What a file of rates covers: cuts, and those measured beside others."""
+class Known:
+    """What a file of rates covers: cuts to train from, and those measured beside others."""
 
     cuts: frozenset[str] = frozenset()
     beside: frozenset[str] = frozenset()
@@ -69,145 +58,139 @@ class _Known:
 
 
 def known_rates(facts: BackboneFacts, asked: Asked) -> Rates | None:
-    """Return the remembered rates of a backbone if they cover what is asked, without loading torch."""
-    known = _read(_path(facts, asked.engine))
-    covered = set(_measured_cuts(facts, asked.cuts)) <= known.cuts and asked.beside <= known.beside
-    return known.rates if covered else None
+    """Return the remembered rates of a backbone if they cover what is asked, without loading torch.
 
-
-def measure_rates(facts: BackboneFacts, asked: Asked, situation: Situation | None = None) -> Rates:
-    """Measure a backbone's rates, remember and return them; the first call imports torch.
-
-    Without a situation, on random weights and images, which are as fast; what was measured before is measured again.
+    Rates in doubt, such as those measured while the machine was busy, are remembered for what they cover alone.
     """
-    path = _path(facts, asked.engine)
-    known = _read(path)
-    cuts = _measured_cuts(facts, asked.cuts | known.cuts)
-    beside = asked.beside | known.beside
-    rates = _measure(facts, replace(asked, cuts=asked.cuts | known.cuts, beside=beside), situation)
+    known = read_known(rates_path(facts.backbone, facts.image_size, asked.engine))
+    if known.rates is None or known.rates.doubt or not (asked.cuts <= known.cuts and asked.beside <= known.beside):
+        return None
+    return known.rates
+
+
+def measure_rates(
+    facts: BackboneFacts, asked: Asked, situation: Situation | None = None, bench: Bench | None = None
+) -> Rates:
+    """Measure a backbone's rates, remember and return them; what was measured before is measured again.
+
+    Args:
+        facts: the backbone's.
+        asked: what a study asks of its rates.
+        situation: the run that they are measured for; without one, everything is measured in a process of its own.
+        bench: that process, which may have started already.
+    """
+    if bench is None:
+        with Bench() as own:
+            return measure_rates(facts, asked, situation, own)
+    path = rates_path(facts.backbone, facts.image_size, asked.engine)
+    known = read_known(path)
+    cuts, beside = asked.cuts | known.cuts, asked.beside | known.beside
+    rates = _measure(facts, replace(asked, cuts=cuts, beside=beside), situation, bench)
     with suppress(OSError):  # rates that can't be kept are measured again next time
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(f".{os.getpid()}")
-        record = {"cuts": cuts, "beside": sorted(beside), "rates": rates.to_json()}
+        identity = {"backbone": facts.backbone, "image_size": facts.image_size, "engine": asked.engine}
+        record = {**identity, "cuts": sorted(cuts), "beside": sorted(beside), "rates": rates.to_json()}
         temporary.write_text(json.dumps(record))
         temporary.replace(path)
     return rates
 
 
-def _read(path: Path) -> _Known:
+def read_known(path: Path) -> Known:
     """Return what a file of rates covers; nothing where it is absent or damaged, as it can be made again."""
     try:
         stored = json.loads(path.read_text())
         rates = Rates.from_json(stored["rates"])
-        return _Known(frozenset(stored["cuts"]), frozenset(stored["beside"]), rates)
+        return Known(frozenset(stored["cuts"]), frozenset(stored["beside"]), rates)
     except (OSError, ValueError, KeyError, TypeError):
-        return _Known()
+        return Known()
 
 
-def _measure(facts: BackboneFacts, asked: Asked, situation: Situation | None) -> Rates:
-    """Time the prefix on its inference engine and the tails in torch."""
-    import torch
+def _measure(facts: BackboneFacts, asked: Asked, situation: Situation | None, bench: Bench) -> Rates:
+    """Time the prefix on its inference engine and the tails in torch, in the layout that the rule gives them.
 
+    A run's prefix is compiled here, where the run uses it; all else in a process of its own.
+    """
     from frostline.execution import _timing as timing
     from frostline.execution._lanes import lane_numbers
-    from frostline.models import build_chain, load_backbone
-    from frostline.study import Head
-    from frostline.training import apply_layout
 
+    names = measured_cuts(facts, asked.cuts)
+    watch = Watch()
+    engine: EngineRate | None
     if situation is None:
-        situation = _any_situation(load_backbone(facts.backbone, "none", facts.image_size), facts)
-    names = _measured_cuts(facts, asked.cuts)
-    engine = _engine_rate(facts, asked, situation)
-    chain = build_chain(situation.backbone, 10, Head(), 0)
+        gathering = Gathering(bench, facts, None)
+        engine = gathering.take("engine", asked, otherwise=None)
+        threads = gathering.take("threads", otherwise=os.cpu_count() or 1)
+    else:
+        import torch
+
+        threads = torch.get_num_threads()
+        gathering = Gathering(bench, facts, threads)
+        bench.prepare(facts, threads)
+        engine = engine_rate(facts, asked, situation, watch, bench.settle)
+    last = max(facts.cuts[-1].flops_before, 1)
+    per_operation = None if engine is None else 2 * engine.seconds / last  # torch itself is slower than engines
     layout = choose_layout(facts, "cpu")
-    apply_layout(chain.model, layout)
-    tails = [
-        timing.tail_seconds(chain, facts, name, layout, roughly=name == "input" and name not in asked.cuts)
-        for name in names
-    ]
-    lanes = lane_numbers(torch.get_num_threads())
+    tails = []
+    for name in names:
+        is_asked = name == "head" or name in asked.cuts
+        guess = gathering.forward_seconds(name, per_operation)
+        forward = gathering.take("forward", name, layout, not is_asked, otherwise=guess)
+        train = TRAINING * forward
+        # Nothing is trained from where nobody asks to: what comes before a frost line is only evaluated.
+        if is_asked:
+            train = gathering.take("training", name, layout, otherwise=train)
+        tails.append((forward, train))
+    lanes = lane_numbers(threads)
     slowdowns = tuple(
         tuple(
-            timing.slowdown(chain, facts, name, layout, alone, n) if name in asked.beside else float(n)
+            gathering.take("training side by side", name, layout, alone, n, otherwise=float(n))
+            if name in asked.beside
+            else float(n)
             for name, (_, alone) in zip(names, tails, strict=True)
         )
         for n in lanes
     )
-    stack_step, stack_parameter = timing.stack_seconds(facts)
+    stack_step, stack_parameter = gathering.take("stacked heads", otherwise=(2e-4, 1e-11))
+    store = watch.steady(timing.store_rate)
+    gathering.disturbed = gathering.disturbed or watch.disturbed
     return Rates(
         flops=tuple(float(facts.resolve(name).flops_before) for name in names),
         forward=tuple(forward for forward, _ in tails),
         train=tuple(train for _, train in tails),
         prefix=tails[0][0] if engine is None else engine.seconds,
         setup=0.0 if engine is None else engine.setup,
-        store=timing.store_rate(),
-        decode=timing.decode_seconds(facts),
-        step=timing.step_seconds(chain),
-        parameter_step=timing.parameter_step_seconds(),
-        head_parameter=timing.head_parameter_seconds(),
+        store=store,
+        decode=gathering.take("decoding", otherwise=1e-4),
+        step=gathering.take("a step", otherwise=1e-4),
+        parameter_step=gathering.take("a parameter's step", otherwise=1e-9),
+        head_parameter=gathering.take("a head's parameter", otherwise=1e-10),
         stack_step=stack_step,
         stack_parameter=stack_parameter,
-        saved=tuple(timing.saved_image_bytes(chain, facts, name) for name in names),
-        threads=torch.get_num_threads(),
+        saved=tuple(
+            gathering.take("memory of training", name, otherwise=gathering.saved_bytes(name))
+            if name == "head" or name in asked.cuts
+            else gathering.saved_bytes(name)
+            for name in names
+        ),
+        threads=threads,
         lanes=lanes,
         slowdowns=slowdowns,
         engine="torch" if engine is None else engine.identity,
+        doubt=gathering.doubt,
     )
 
 
-def _any_situation(backbone: Backbone, facts: BackboneFacts) -> Situation:
-    import numpy as np
-
-    from frostline.features import BATCH_SIZE, Engines
-
-    generator = np.random.Generator(np.random.PCG64(0))
-    images = generator.integers(0, 256, (BATCH_SIZE, 3, facts.image_size, facts.image_size), np.uint8)
-    return Situation(backbone, images, Engines())
-
-
-def _engine_rate(facts: BackboneFacts, asked: Asked, situation: Situation) -> EngineRate | None:
-    """Measure the engine on the prefix that the study most likely needs, as if it went on to the head."""
-    from frostline.data import normalise
-    from frostline.features import EngineKey, EngineRequest, measure_engine
-    from frostline.models import build_chain
-    from frostline.study import Head
-
-    if not facts.cuttable:
-        return None
-    backbone = situation.backbone
-    cuts = [cut for cut in facts.cuts if cut.name in asked.cuts and cut.name != "input"] or [facts.cuts[-1]]
-    names = tuple(cut.name for cut in cuts)
-    key = EngineKey(
-        facts.backbone,
-        backbone.weights_digest,
-        backbone.preprocessing,
-        names,
-        pass_batch_size("cpu"),
-        (asked.engine,),
-        "cpu",
-        choose_layout(facts, "cpu"),
-    )
-    request = EngineRequest(
-        key,
-        lambda: build_chain(backbone, 10, Head(), 0).prefix(names),
-        lambda images: normalise(images, backbone.preprocessing),
-        [shape for cut in cuts for shape in cut.shapes],
-    )
-    rate = measure_engine(situation.engines, request, situation.images)
-    share = cuts[-1].flops_before / max(facts.cuts[-1].flops_before, 1)
-    return replace(rate, seconds=rate.seconds / share) if share else rate
-
-
-def _measured_cuts(facts: BackboneFacts, cuts: Iterable[str]) -> list[str]:
+def measured_cuts(facts: BackboneFacts, cuts: Iterable[str]) -> list[str]:
     """Return the cuts to measure in execution order: both ends, and those that are asked for."""
     wanted = {"input", "head", *cuts}
     return [cut.name for cut in facts.cuts if cut.name in wanted]
 
 
-def _path(facts: BackboneFacts, engine: str) -> Path:
+def rates_path(backbone: str, image_size: int, engine: str) -> Path:
     """Return where the rates of a backbone at an image size are kept, for this machine and these packages."""
     versions = "-".join(metadata.version(name) for name in ("torch", "openvino"))
-    own = find_own(facts.backbone)
-    backbone = facts.backbone if own is None else f"{facts.backbone}-{own.code[:12]}"
-    name = f"{backbone}-{facts.image_size}-{engine}-{MACHINE}-{versions}-{WAY}.json"
+    own = find_own(backbone)
+    named = backbone if own is None else f"{backbone}-{own.code[:12]}"
+    name = f"{named}-{image_size}-{engine}-{MACHINE}-{versions}-{WAY}.json"
     return cache_directory() / "calibration" / name.replace("/", "_").replace(":", "_")

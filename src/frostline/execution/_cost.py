@@ -33,13 +33,13 @@ def seconds_left(context: Context) -> float:
     return passes + training + plan.totals.test_seconds
 
 
-def describe_cost(context: Context, seconds: float) -> dict[str, Any]:
+def describe_cost(context: Context) -> dict[str, Any]:
     """Return measured beside predicted: the run, its passes and trajectories, and each arm alone and on top.
 
     Passes that the cache had aren't counted in what was predicted for the run, as they weren't made.
     """
     if context.plain:
-        return {"seconds": seconds, "predicted_seconds": context.plan.totals.plain_seconds}
+        return {"predicted_seconds": context.plan.totals.plain_seconds}
     made = {row.name: row for row in context.ledger.passes(context.run)}
     passes = {name: row.seconds for name, row in made.items() if not row.reused}
     epochs = {
@@ -51,7 +51,6 @@ def describe_cost(context: Context, seconds: float) -> dict[str, Any]:
     # The only pass that isn't in the plan is that over the test images.
     reused = sum(predicted.get(name, context.plan.totals.test_pass_seconds) for name in made.keys() - passes.keys())
     return {
-        "seconds": seconds,
         "predicted_seconds": context.plan.totals.seconds - reused,
         "pass_seconds": sum(passes.values()),
         "training_seconds": sum(sum(rows) for rows in epochs.values()),

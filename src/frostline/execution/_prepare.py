@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, get_args
 
@@ -10,15 +11,18 @@ import numpy as np
 
 from frostline.data import load_dataset, load_images, summarise_data
 from frostline.errors import FrostlineError
-from frostline.execution._calibration import Asked, Situation, known_rates, measure_rates
+from frostline.execution._bench import Bench
+from frostline.execution._calibration import Asked, known_rates, measure_rates
 from frostline.execution._checks import check_classes, check_networks, raise_problems
+from frostline.execution._engine_timing import Situation
 from frostline.execution._own import is_only_here, knows_networks
 from frostline.execution.events import DataRead, Notice
-from frostline.models.facts import backbone_facts
+from frostline.models.facts import backbone_facts, known_facts
 from frostline.plan import NO_BUDGETS, CachePolicy, CostModel, build_plan, choose_threads, nothing_stored, read_budgets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from frostline.data import Dataset
     from frostline.execution._networks import Networks
@@ -28,7 +32,7 @@ if TYPE_CHECKING:
     from frostline.plan import Budgets, Decided, Plan, Stored
     from frostline.study import Arm, Recipe, Study
 
-__all__ = ["Prepared", "check_cache_policy", "plan_study", "prepare"]
+__all__ = ["Prepared", "check_cache_policy", "is_measured", "plan_study", "prepare"]
 
 
 MOST_IMAGES = 32
@@ -82,6 +86,8 @@ def prepare(
     networks: Networks | None = None,
     engines: Engines | None = None,
     engine: str = "openvino",
+    measuring: Callable[[], AbstractContextManager[None]] = nullcontext,
+    bench: Bench | None = None,
     device: str = "cpu",
 ) -> Prepared:
     """Read what planning needs: the images' labels, the networks' stages, and this machine's rates.
@@ -94,6 +100,8 @@ def prepare(
         networks: where a run has its networks; what is measured is then measured on them.
         engines: where compiled prefixes are kept for the run's passes.
         engine: what runs the frozen stages.
+        measuring: what measuring happens within, so that its time can be counted.
+        bench: the process that measures, which may have started already.
         device: the kind it all runs on.
 
     Raises:
@@ -124,11 +132,36 @@ def prepare(
                 first = np.arange(min(MOST_IMAGES, len(dataset.train)))
                 images = load_images(dataset, dataset.train, first, backbone.preprocessing)
                 situation = Situation(backbone, images, engines)
-            rates = measure_rates(facts, asked, situation)
+            with measuring():
+                rates = measure_rates(facts, asked, situation, bench)
+            if rates.doubt and listener is not None:
+                listener(Notice(f"{rates.doubt}; it is measured anew next time"))
             if situation is not None:
                 rates = replace(rates, setup=0.0)  # what was compiled to be measured is what the pass uses
         costs[key] = CostModel(facts, rates, device, only_here=is_only_here(facts.backbone))
     return Prepared(study, arms, dataset, costs)
+
+
+def is_measured(study: Study, engine: str = "openvino") -> bool:
+    """Return whether the cache has the facts and rates that a study's plan needs; imports no torch.
+
+    What is wrong with the study is for others to say: there is nothing to measure then.
+    """
+    arms = study.expand()
+
+    def facts_of(recipe: Recipe) -> BackboneFacts:
+        known = known_facts(recipe.backbone, recipe.image_size, recipe.weights)
+        if known is None:
+            raise LookupError
+        return known
+
+    try:
+        asked = _asked(arms, facts_of, engine)
+        return all(known_rates(facts_of(recipe), each) is not None for recipe, each in asked.values())
+    except LookupError:
+        return False
+    except FrostlineError:
+        return True
 
 
 def _asked(
@@ -181,7 +214,10 @@ def plan_study(
     """
     check_cache_policy(cache)
     budgets = read_budgets(disk, memory)
-    prepared = prepare(study, listener)
+    with Bench() as bench:
+        if not is_measured(study):
+            bench.start()  # loads torch while the networks and images are looked at
+        prepared = prepare(study, listener, bench=bench)
     if listener is not None:
         for warning in prepared.dataset.warnings:
             listener(Notice(warning))

@@ -15,6 +15,7 @@ from frostline.plan import Decided, pass_batch_size
 if TYPE_CHECKING:
     from frostline.execution._networks import Networks
     from frostline.execution._prepare import Prepared
+    from frostline.execution._spent import Spent
     from frostline.ledger import Ledger
     from frostline.study import Study
 
@@ -54,6 +55,7 @@ def take_up(
     basis: dict[str, Any],
     provenance: dict[str, str],
     emit: Listener,
+    spent: Spent,
 ) -> str | None:
     """Claim and return the newest unfinished run that can be gone on with, if there is one."""
     for candidate in ledger.unfinished(prepared.study.digest, mode):
@@ -67,7 +69,7 @@ def take_up(
             emit(Notice(f"{candidate} can't be resumed: {' and '.join(changed)} changed since it began"))
             continue
         with suppress(LedgerError):  # another process was quicker to take it up
-            ledger.reopen(candidate, provenance)
+            ledger.reopen(candidate, provenance, spent.began, spent.parts)
             return candidate
     return None
 

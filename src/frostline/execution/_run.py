@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from frostline.errors import FrostlineError, LedgerError
+from frostline.execution._bench import Bench
 from frostline.execution._checks import check_networks, raise_problems
 from frostline.execution._choice import choose_arms, judge
 from frostline.execution._context import Context
@@ -20,10 +21,12 @@ from frostline.execution._networks import Networks
 from frostline.execution._own import knows_networks
 from frostline.execution._passes import make_pass
 from frostline.execution._plain import plain_trajectory, run_plain
-from frostline.execution._prepare import Prepared, check_cache_policy, prepare
+from frostline.execution._prepare import Prepared, check_cache_policy, is_measured, prepare
 from frostline.execution._resuming import decided_by, describe_basis, take_up
+from frostline.execution._spent import Spent
 from frostline.execution._stored import rows_stored
 from frostline.execution._trajectories import run_trajectory
+from frostline.execution._turns import apart, taking_turns
 from frostline.execution._workers import Workers
 from frostline.execution.events import Event, Listener, Notice, RunFinished, RunStarted
 from frostline.features import Engines, FeatureStore
@@ -34,7 +37,9 @@ from frostline.plan import read_budgets
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from frostline.plan import CachePolicy, Plan
+    import torch
+
+    from frostline.plan import Budgets, CachePolicy, Plan
     from frostline.study import Study
 
 __all__ = ["run"]
@@ -53,11 +58,12 @@ def run(
     disk: int | str | None = None,
     memory: int | str | None = None,
     listener: Listener | None = None,
+    began: float | None = None,
 ) -> RunRecord:
     """Run a study and return what the ledger has of it.
 
     A run of the same study that was interrupted is taken up where it stopped; every number is then the one that the
-    uninterrupted run would have had.
+    uninterrupted run would have had. A run that another thread of the process has under way is waited for.
 
     Args:
         study: what is asked.
@@ -70,32 +76,54 @@ def run(
         disk: the most that the study's stored activations may take together, in bytes or as text such as ``10GB``;
             what doesn't fit is recomputed. An interrupted run keeps to what it had chosen.
         memory: the most that the process may take of memory, likewise; heads are trained in smaller groups to keep it.
-        listener: told each event as it happens.
+        listener: told each event as it happens; torch's random state is put back when it returns.
+        began: when whoever waits for the answer began to, in seconds since 1970; the call, when left out. What the run
+            took counts from there.
 
     Raises:
         FrostlineError: anything a user can cause; what was finished before is kept.
         KeyboardInterrupt: the run was stopped, is marked so, and can be resumed.
     """
-    emit: Listener = listener or _ignore
+    engines = Engines()
+    spent = Spent(time.time() if began is None else began, engines)
     check_cache_policy(cache)
     budgets = read_budgets(disk, memory)
     chosen_device = choose_device(device)
     chosen_engine = "torch" if plain else choose_engine(engine, chosen_device)
-    networks = Networks()
-    raise_problems(check_networks(study, networks=networks))
-    basis = describe_basis(study, networks, chosen_device, chosen_engine)
-    for note in networks.notes:
-        emit(Notice(note))
-    engines = Engines()
-    prepared = prepare(study, emit, networks, engines, chosen_engine, chosen_device.type)
-    started = time.perf_counter()
+    emit = apart(listener or _ignore, chosen_device)
+    with taking_turns(emit, spent.waiting):
+        return _run(study, plain, workspace, resume, chosen_device, chosen_engine, cache, budgets, emit, engines, spent)
+
+
+def _run(
+    study: Study,
+    plain: bool,
+    workspace: Path | str | None,
+    resume: bool | None,
+    chosen_device: torch.device,
+    chosen_engine: str,
+    cache: CachePolicy,
+    budgets: Budgets,
+    emit: Listener,
+    engines: Engines,
+    spent: Spent,
+) -> RunRecord:
+    with Bench() as bench:
+        if not is_measured(study, chosen_engine):
+            bench.start()  # loads torch while the networks and images are looked at
+        networks = Networks()
+        raise_problems(check_networks(study, networks=networks))
+        basis = describe_basis(study, networks, chosen_device, chosen_engine)
+        for note in networks.notes:
+            emit(Notice(note))
+        prepared = prepare(study, emit, networks, engines, chosen_engine, spent.measuring, bench, chosen_device.type)
     for warning in prepared.dataset.warnings:
         emit(Notice(warning))
     place = Path(workspace) if workspace is not None else workspace_directory()
     mode = "plain" if plain else "shared"
     provenance = describe_provenance(chosen_device)
     with Ledger(place) as ledger, closing(FeatureStore(engines=engines)) as store:
-        taken_up = None if resume is False else take_up(ledger, prepared, mode, basis, provenance, emit)
+        taken_up = None if resume is False else take_up(ledger, prepared, mode, basis, provenance, emit, spent)
         if resume and taken_up is None:
             raise LedgerError(
                 f'nothing to resume: no interrupted run of "{study.name}" ({mode}) in {place}; run it without --resume'
@@ -107,7 +135,7 @@ def run(
             plan = prepared.plan(cache, budgets=budgets, rows_stored=stored)
         else:
             plan = prepared.plan(cache, decided_by(ledger, taken_up), budgets=budgets)
-        run_id = taken_up or _start(ledger, prepared, plan, mode, basis, provenance)
+        run_id = taken_up or _start(ledger, prepared, plan, mode, basis, provenance, spent)
         context = Context(
             prepared=prepared,
             plan=plan,
@@ -127,13 +155,13 @@ def run(
         try:
             _carry_out(context)
         except KeyboardInterrupt:
-            _end(context, "interrupted", started)
+            _end(context, "interrupted", spent)
             raise
         except BaseException:
-            _end(context, "failed", started)
+            _end(context, "failed", spent)
             raise
         shutil.rmtree(context.files.checkpoints, ignore_errors=True)
-        _end(context, "complete", started)
+        _end(context, "complete", spent)
         return ledger.load(run_id)
 
 
@@ -174,6 +202,7 @@ def _start(
     mode: str,
     basis: dict[str, Any],
     provenance: dict[str, str],
+    spent: Spent,
 ) -> str:
     arms = []
     for arm, planned in zip(prepared.arms, plan.arms, strict=True):
@@ -190,19 +219,19 @@ def _start(
         {**plan.to_json(), "basis": basis},
         provenance,
         arms,
+        spent.began,
+        spent.parts,
     )
 
 
-def _end(context: Context, status: str, started: float) -> None:
+def _end(context: Context, status: str, spent: Spent) -> None:
     """Record how the run ended; a ledger that can't be written any more mustn't hide the error that ended it."""
-    before = context.ledger.load(context.run).cost.get("seconds", 0.0)
-    seconds = before + time.perf_counter() - started
     try:
-        context.ledger.finish_run(context.run, status, describe_cost(context, seconds))
+        context.ledger.finish_run(context.run, status, describe_cost(context), spent.parts)
     except FrostlineError:
         if status == "complete":
             raise
-    context.emit(RunFinished(context.run, status, seconds))
+    context.emit(RunFinished(context.run, status, context.ledger.load(context.run).took.seconds))
 
 
 def _ignore(event: Event) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "decode_seconds",
+    "forward_seconds",
     "head_parameter_seconds",
     "parameter_step_seconds",
     "saved_image_bytes",
@@ -34,7 +35,7 @@ __all__ = [
     "stack_seconds",
     "step_seconds",
     "store_rate",
-    "tail_seconds",
+    "train_seconds",
 ]
 
 MOST_IMAGES, LEAST_IMAGES, ENOUGH_OPERATIONS = 16, 4, 60e9
@@ -49,33 +50,41 @@ LEAST_REPEATS, MOST_REPEATS, ENOUGH_SECONDS, LONG_SECONDS = 2, 20, 0.2, 2.0
 STORE_BYTES = 32 * 1024 * 1024
 
 
-def tail_seconds(
-    chain: Chain, facts: BackboneFacts, cut: str, layout: Layout, *, roughly: bool = False
-) -> tuple[float, float]:
-    """Return the seconds for one image of a tail's evaluation, and of its forward and backward pass.
+def forward_seconds(chain: Chain, facts: BackboneFacts, cut: str, layout: Layout, roughly: bool = False) -> float:
+    """Return the seconds for one image of a tail's evaluation.
 
     ``roughly`` takes few images, once after a warm-up: for what is only compared with.
     """
-    tail = chain.tail(cut) if facts.cuttable else chain.model
-    shapes = facts.resolve(cut).shapes
-    n = LEAST_IMAGES if roughly else _batch_size(facts)
-    least = 1 if roughly else LEAST_REPEATS
-    inputs = in_layout(tuple(torch.rand(n, *shape) for shape in shapes), layout)
-    labels = torch.zeros(n, dtype=torch.long)
+    tail, inputs = _tail(chain, facts, cut, layout, LEAST_IMAGES if roughly else _batch_size(facts))
+    tail.eval()
 
     def evaluate() -> None:
         with torch.no_grad():
             tail(*inputs)
+
+    return _fastest(evaluate, 1 if roughly else LEAST_REPEATS) / len(inputs[0])
+
+
+def train_seconds(chain: Chain, facts: BackboneFacts, cut: str, layout: Layout) -> float:
+    """Return the seconds for one image of a tail's forward and backward pass."""
+    tail, inputs = _tail(chain, facts, cut, layout, _batch_size(facts))
+    tail.train()
+    labels = torch.zeros(len(inputs[0]), dtype=torch.long)
 
     def train() -> None:
         tail.zero_grad(set_to_none=True)
         loss: torch.Tensor = torch.nn.functional.cross_entropy(tail(*inputs), labels)
         torch.autograd.backward(loss)
 
-    tail.eval()
-    forward = _fastest(evaluate, least)
-    tail.train()
-    return forward / n, _fastest(train, least) / n
+    return _fastest(train) / len(labels)
+
+
+def _tail(
+    chain: Chain, facts: BackboneFacts, cut: str, layout: Layout, n_images: int
+) -> tuple[torch.nn.Module, tuple[torch.Tensor, ...]]:
+    apply_layout(chain.model, layout)
+    tail = chain.tail(cut) if facts.cuttable else chain.model
+    return tail, in_layout(tuple(torch.rand(n_images, *shape) for shape in facts.resolve(cut).shapes), layout)
 
 
 def saved_image_bytes(chain: Chain, facts: BackboneFacts, cut: str) -> float:

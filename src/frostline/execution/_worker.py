@@ -6,12 +6,6 @@ standard output. It ends with its standard input, so that none outlives the run,
 
 from __future__ import annotations
 
-import os
-import pickle
-import queue
-import signal
-import sys
-import threading
 import time
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -24,6 +18,7 @@ from frostline.errors import DataError, FrostlineError
 from frostline.execution._context import Context
 from frostline.execution._files import RunFiles
 from frostline.execution._networks import Identity, Networks
+from frostline.execution._pipes import read_messages, take_output, write_message
 from frostline.execution._trajectories import run_trajectory
 from frostline.execution.events import StepProgress
 from frostline.features import FeatureStore
@@ -78,15 +73,9 @@ class Failed:
 
 def main() -> None:
     """Train what standard input asks for."""
-    # Whatever prints must not disturb the messages.
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    # Ctrl-C reaches every process of a terminal; the run decides what becomes of it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    task: Task = pickle.load(sys.stdin.buffer)
+    answers, asked = take_output(), read_messages()
+    task: Task = asked.get()
     torch.set_num_threads(task.threads)
-    asked: queue.SimpleQueue[str] = queue.SimpleQueue()
-    threading.Thread(target=_read, args=(sys.stdin.buffer, asked), daemon=True).start()
     with task.own.known(), Ledger(task.workspace) as ledger, closing(FeatureStore()) as store:
         context = _context(task, ledger, store, answers)
         planned = {trajectory.id: trajectory for trajectory in task.plan.trajectories}
@@ -98,9 +87,11 @@ def main() -> None:
                 run_trajectory(context, planned[id_])
             except Exception as error:  # told to the run, which knows what to do
                 kind = type(error).__name__
-                _write(answers, Failed(kind, str(error) if isinstance(error, FrostlineError) else f"{kind}: {error}"))
+                write_message(
+                    answers, Failed(kind, str(error) if isinstance(error, FrostlineError) else f"{kind}: {error}")
+                )
             else:
-                _write(answers, Done(id_))
+                write_message(answers, Done(id_))
 
 
 def _context(task: Task, ledger: Ledger, store: FeatureStore, answers: BinaryIO) -> Context:
@@ -112,7 +103,7 @@ def _context(task: Task, ledger: Ledger, store: FeatureStore, answers: BinaryIO)
             if time.monotonic() - told < SECONDS_BETWEEN_STEPS:
                 return
             told = time.monotonic()
-        _write(answers, event)
+        write_message(answers, event)
 
     return Context(
         prepared=task.prepared,
@@ -136,20 +127,6 @@ def _with_images(context: Context) -> Context:
     if dataset.fingerprint != prepared.dataset.fingerprint:
         raise DataError("the images changed since the run began; start the run again")
     return replace(context, prepared=replace(prepared, dataset=dataset))
-
-
-def _read(source: BinaryIO, asked: queue.SimpleQueue[str]) -> None:
-    try:
-        while True:
-            asked.put(pickle.load(source))
-    except (EOFError, pickle.UnpicklingError):
-        # The run has ended, perhaps by a kill: nothing here is to go on, and what is finished is stored.
-        os._exit(0)
-
-
-def _write(answers: BinaryIO, message: object) -> None:
-    pickle.dump(message, answers)
-    answers.flush()
 
 
 if __name__ == "__main__":

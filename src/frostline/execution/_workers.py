@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pickle
 import queue
-import signal
 import sys
 import threading
 from collections import Counter
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 import frostline.errors
 from frostline.data import detach
 from frostline.errors import FrostlineError, TrainingError
+from frostline.execution._bench import how_it_ended
 from frostline.execution._own import make_portable
 from frostline.execution._worker import Done, Failed, Task
 from frostline.execution.events import Notice, TrajectoryEnded
@@ -106,7 +106,7 @@ class Workers:
                 self._context.emit(message)  # type: ignore[arg-type]
             elif worker.trajectory is not None and worker.process is message.process:
                 planned, worker.trajectory = worker.trajectory, None
-                how = _how_it_ended(message.process.wait())
+                how = how_it_ended(message.process.wait())
                 if tries[planned.id] < TRIES:
                     self._context.emit(Notice(f"the process that trained {planned.id} {how}: it is tried once more"))
                     waiting.insert(0, planned)
@@ -193,14 +193,6 @@ def _seconds_ahead(planned: TrajectoryPlan, trajectories: Sequence[TrajectoryPla
     """Return the predicted seconds of a trajectory and of the longest that goes on from it."""
     after = (_seconds_ahead(other, trajectories) for other in trajectories if other.parent == planned.id)
     return planned.seconds + max(after, default=0.0)
-
-
-def _how_it_ended(status: int) -> str:
-    if status >= 0:
-        return f"ended with status {status}"
-    with suppress(ValueError):
-        return f"was killed by {signal.Signals(-status).name}"
-    return f"was killed by signal {-status}"
 
 
 def _error(failed: Failed) -> Exception:

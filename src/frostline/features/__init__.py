@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from frostline.features._engines import EngineKey, Engines
 from frostline.features._features import Features
 from frostline.features._pass import BATCH_SIZE, PassReport, run_pass
+from frostline.features._quiet import import_openvino
 from frostline.features._spec import FeatureSpec
 from frostline.features._store import Entry, FeatureStore
 
@@ -29,6 +30,7 @@ __all__ = [
     "Features",
     "PassReport",
     "ReadyEngine",
+    "import_openvino",
     "measure_engine",
     "ready_engine",
     "run_batches",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -36,17 +37,20 @@ class EngineKey(NamedTuple):
 
 
 class Engines:
-    """A few compiled prefixes, the latest used."""
+    """A few compiled prefixes, the latest used, and the seconds that compiling and checking all of them took."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[EngineKey, ReadyEngine] = OrderedDict()
+        self.compile_seconds = 0.0
 
     def ready(self, key: EngineKey, make: Callable[[], ReadyEngine]) -> ReadyEngine:
         """Return the engine of a key, compiled and checked once."""
         if key not in self._kept:
             while len(self._kept) >= KEPT:
                 self._kept.popitem(last=False)
+            started = time.perf_counter()
             self._kept[key] = make()
+            self.compile_seconds += time.perf_counter() - started
         self._kept.move_to_end(key)
         return self._kept[key]
 

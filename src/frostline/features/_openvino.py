@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from frostline.features._quiet import import_openvino
+
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
 
@@ -30,8 +32,7 @@ class OpenVinoEngine:
     """
 
     def __init__(self, module: nn.Module, images: torch.Tensor, device: str, layout: Layout) -> None:
-        import openvino
-
+        openvino = import_openvino()
         if device != "cpu":
             raise ValueError(f"OpenVINO runs on the CPU here, not on {device}")
         with torch.no_grad():

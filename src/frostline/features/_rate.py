@@ -11,9 +11,12 @@ from frostline.features._anew import EngineRequest, ready_engine
 from frostline.features._engines import filled_up
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     from numpy.typing import NDArray
 
+    from frostline.features._engine import ReadyEngine
     from frostline.features._engines import Engines
 
 __all__ = ["EngineRate", "measure_engine"]
@@ -31,24 +34,34 @@ class EngineRate:
     seconds: float
 
 
-def measure_engine(engines: Engines, request: EngineRequest, images: NDArray[np.uint8]) -> EngineRate:
+def measure_engine(
+    engines: Engines,
+    request: EngineRequest,
+    images: NDArray[np.uint8],
+    timed: Callable[[Callable[[], float]], float] = lambda piece: piece(),
+) -> EngineRate:
     """Measure the engine that a pass would choose, and keep it for that pass.
 
     Args:
         engines: where it is kept.
         request: what is asked of it, as by the pass.
         images: uint8 [B, 3, H, W], the first of the pass.
+        timed: what carries out the timing, once the engine is compiled, and may do so again where it was disturbed.
     """
     begun = time.perf_counter()
     ready = ready_engine(engines, request, images, lambda text: None)
     setup = time.perf_counter() - begun
-    size = request.key.batch_size
-    batch = filled_up(images[:size], size)
+    batch = filled_up(images[: request.key.batch_size], request.key.batch_size)
+    seconds = timed(lambda: _batch_seconds(ready, batch))
+    return EngineRate(ready.engine.identity, setup, seconds / request.key.batch_size)
+
+
+def _batch_seconds(ready: ReadyEngine, batch: NDArray[np.uint8]) -> float:
     n_batches, started = 2, time.perf_counter()
     while True:
         for _ in ready.run(repeat(batch, n_batches)):
             pass
         seconds = time.perf_counter() - started
         if seconds >= LEAST_SECONDS:
-            return EngineRate(ready.engine.identity, setup, seconds / (n_batches * size))
+            return seconds / n_batches
         n_batches, started = n_batches * 4, time.perf_counter()

@@ -3,6 +3,17 @@
 from __future__ import annotations
 
 from frostline.ledger._ledger import Ledger
-from frostline.ledger._records import ArmEntry, ArmRecord, EpochRow, FileRow, PassRow, RunRecord, RunRow, Segment
+from frostline.ledger._records import ArmEntry, ArmRecord, EpochRow, FileRow, PassRow, RunRecord, RunRow, Segment, Took
 
-__all__ = ["ArmEntry", "ArmRecord", "EpochRow", "FileRow", "Ledger", "PassRow", "RunRecord", "RunRow", "Segment"]
+__all__ = [
+    "ArmEntry",
+    "ArmRecord",
+    "EpochRow",
+    "FileRow",
+    "Ledger",
+    "PassRow",
+    "RunRecord",
+    "RunRow",
+    "Segment",
+    "Took",
+]

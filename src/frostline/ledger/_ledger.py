@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -14,13 +15,23 @@ from frostline.ledger._database import Database
 from frostline.ledger._folders import keep_folder, make_folder
 from frostline.ledger._reading import find_run, read_epochs, read_passes, read_record, read_runs
 from frostline.ledger._records import EpochRow
-from frostline.ledger._writing import now_text, provenance_id, stored, write_epoch, write_run, write_status
+from frostline.ledger._writing import (
+    begin_session,
+    now_text,
+    provenance_id,
+    stored,
+    touch_session,
+    write_epoch,
+    write_run,
+    write_status,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    import sqlite3
+    from collections.abc import Iterator, Mapping, Sequence
     from types import TracebackType
 
-    from frostline.ledger._records import ArmEntry, PassRow, RunRecord, RunRow
+    from frostline.ledger._records import ArmEntry, PassRow, RunRecord, RunRow, Took
 
 __all__ = ["Ledger"]
 
@@ -87,6 +98,8 @@ class Ledger:
         plan: Mapping[str, Any],
         provenance: Mapping[str, Any],
         arms: Sequence[ArmEntry],
+        began: float | None = None,
+        parts: Took | None = None,
     ) -> str:
         """Start a run, hold it for this process, and return its id: UTC time and study, ``20261124-034216-starter``.
 
@@ -99,6 +112,8 @@ class Ledger:
             plan: the plan as JSON holds it.
             provenance: versions of code, packages and weights that make this run's numbers.
             arms: the arms in the study's order.
+            began: when whoever waits for the run began to, in seconds since 1970; now, when left out.
+            parts: what of that time has a name by now; its ``seconds`` don't count.
 
         Raises:
             LedgerError: there are no arms, or one has no path.
@@ -112,6 +127,7 @@ class Ledger:
         try:
             with self._database.writing() as connection:
                 write_run(connection, run, study_name, study_digest, mode, now, study, data, plan, provenance, arms)
+                begin_session(connection, run, began, parts)
         except BaseException:
             # A run that couldn't be recorded never was.
             self._claims.release(run)
@@ -131,12 +147,19 @@ class Ledger:
             ).fetchall()
         return [run for (run,) in rows if not self._is_claimed(run)]
 
-    def reopen(self, run: str, provenance: Mapping[str, Any] | None = None) -> None:
-        """Go on with a run: hold it for this process and mark it running.
+    def reopen(
+        self,
+        run: str,
+        provenance: Mapping[str, Any] | None = None,
+        began: float | None = None,
+        parts: Took | None = None,
+    ) -> None:
+        """Go on with a run in a new session: hold it for this process and mark it running.
 
         Args:
             run: the run's full id.
             provenance: versions that make the numbers from here on; left out, those of the run's start.
+            began, parts: as for ``start_run``.
 
         Raises:
             LedgerError: there is no such run, or another process works on it.
@@ -147,13 +170,18 @@ class Ledger:
         self._claims.claim(run, self.run_directory(run))
         with self._database.writing() as connection:
             connection.execute("UPDATE runs SET status = 'running', finished = NULL WHERE run = ?", (run,))
+            begin_session(connection, run, began, parts)
             if provenance is not None:
                 number = provenance_id(connection, provenance)
                 connection.execute("UPDATE runs SET provenance = ? WHERE run = ?", (number, run))
 
-    def finish_run(self, run: str, status: str, cost: Mapping[str, Any]) -> None:
-        """End a run as ``complete``, ``interrupted`` or ``failed``, with its measured and predicted cost."""
+    def finish_run(self, run: str, status: str, cost: Mapping[str, Any], parts: Took | None = None) -> None:
+        """End a run as ``complete``, ``interrupted`` or ``failed``, with its measured and predicted cost.
+
+        Its session ends now; ``parts`` are what of that time has a name, where ``start_run`` didn't know them all.
+        """
         with self._database.writing() as connection:
+            touch_session(connection, run, parts)
             connection.execute(
                 "UPDATE runs SET status = ?, cost_json = ?, finished = ? WHERE run = ?",
                 (status, json.dumps(cost), now_text(), run),
@@ -184,7 +212,7 @@ class Ledger:
         self, run: str, name: str, n_images: int, n_bytes: int, seconds: float, engine: str, reused: bool
     ) -> None:
         """Record a feature pass; one found in the cache (``reused``) doesn't replace one that this run made."""
-        with self._database.writing() as connection:
+        with self._recording(run) as connection:
             connection.execute(
                 f"INSERT OR {'IGNORE' if reused else 'REPLACE'} INTO passes "
                 "SELECT run, ?, ?, ?, ?, ?, ?, ?, provenance FROM runs WHERE run = ?",
@@ -223,7 +251,7 @@ class Ledger:
         Raises:
             LedgerError: an epoch between the last recorded one and this one is missing.
         """
-        with self._database.writing() as connection:
+        with self._recording(run) as connection:
             for trajectory, row in rows.items():
                 write_epoch(connection, run, trajectory, row)
             for trajectory, (status, message) in (statuses or {}).items():
@@ -243,7 +271,7 @@ class Ledger:
 
     def record_trajectory(self, run: str, trajectory: str, status: str, message: str | None = None) -> None:
         """Record where a trajectory stands: ``running``, ``complete``, ``diverged`` or ``failed``."""
-        with self._database.writing() as connection:
+        with self._recording(run) as connection:
             write_status(connection, run, trajectory, status, message)
 
     def trajectory_status(self, run: str, trajectory: str) -> str | None:
@@ -256,7 +284,7 @@ class Ledger:
 
     def record_file(self, run: str, arm: str, kind: str, path: Path | str, digest: str) -> None:
         """Record a file written for an arm; one of each kind, the last one counts."""
-        with self._database.writing() as connection:
+        with self._recording(run) as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO files (run, arm, kind, path, digest) VALUES (?, ?, ?, ?, ?)",
                 (run, arm, kind, str(path), digest),
@@ -264,11 +292,18 @@ class Ledger:
 
     def set_test(self, run: str, arm: str, test_loss: float | None, test_accuracy: float | None) -> None:
         """Record an arm's judgement on the test images."""
-        with self._database.writing() as connection:
+        with self._recording(run) as connection:
             connection.execute(
                 "UPDATE arms SET test_loss = ?, test_accuracy = ? WHERE run = ? AND name = ?",
                 (stored(test_loss), stored(test_accuracy), run, arm),
             )
+
+    @contextmanager
+    def _recording(self, run: str) -> Iterator[sqlite3.Connection]:
+        """Enter a write transaction of a run, whose session lasts until now."""
+        with self._database.writing() as connection:
+            yield connection
+            touch_session(connection, run)
 
     def _is_claimed(self, run: str) -> bool:
         return self._claims.is_claimed(run, self.run_directory(run))

@@ -7,7 +7,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from frostline.errors import LedgerError, closest
-from frostline.ledger._records import ArmRecord, EpochRow, FileRow, PassRow, RunRecord, RunRow, Segment
+from frostline.ledger._records import ArmRecord, EpochRow, FileRow, PassRow, RunRecord, RunRow, Segment, Took
 
 if TYPE_CHECKING:
     import sqlite3
@@ -65,7 +65,27 @@ def read_record(
         passes=tuple(read_passes(connection, run)),
         arms=_read_arms(connection, run, status),
         directory=directory,
+        took=_read_took(connection, row),
     )
+
+
+def _read_took(connection: sqlite3.Connection, row: sqlite3.Row) -> Took:
+    """Return what a run took; what is known of it where it is older than the record of sessions."""
+    sums = connection.execute(
+        "SELECT count(*), total(seconds), total(measuring_seconds), total(compiling_seconds), total(waiting_seconds) "
+        "FROM sessions WHERE run = ?",
+        (row["run"],),
+    ).fetchone()
+    known = json.loads(row["cost_json"]).get("seconds")
+    if sums[0]:
+        return Took(*sums[1:])
+    if known is not None:
+        return Took(float(known))
+    tables = ("passes", "epochs")
+    counts = [
+        connection.execute(f"SELECT total(seconds) FROM {table} WHERE run = ?", (row["run"],)) for table in tables
+    ]
+    return Took(sum(seconds for rows in counts for (seconds,) in rows))
 
 
 def _honest_status(row: sqlite3.Row, is_claimed: Callable[[str], bool]) -> str:
@@ -77,8 +97,6 @@ def _honest_status(row: sqlite3.Row, is_claimed: Callable[[str], bool]) -> str:
 
 def _run_row(connection: sqlite3.Connection, row: sqlite3.Row, status: str) -> RunRow:
     arms = _read_arms(connection, row["run"], status)
-    (pass_seconds,) = connection.execute("SELECT total(seconds) FROM passes WHERE run = ?", (row["run"],)).fetchone()
-    (epoch_seconds,) = connection.execute("SELECT total(seconds) FROM epochs WHERE run = ?", (row["run"],)).fetchone()
     return RunRow(
         run=row["run"],
         study=row["study"],
@@ -89,7 +107,7 @@ def _run_row(connection: sqlite3.Connection, row: sqlite3.Row, status: str) -> R
         finished=row["finished"],
         n_arms=len(arms),
         n_complete=sum(arm.status == "complete" for arm in arms),
-        seconds=pass_seconds + epoch_seconds,
+        seconds=_read_took(connection, row).seconds,
     )
 
 

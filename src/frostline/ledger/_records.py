@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["ArmEntry", "ArmRecord", "EpochRow", "FileRow", "PassRow", "RunRecord", "RunRow", "Segment"]
+__all__ = ["ArmEntry", "ArmRecord", "EpochRow", "FileRow", "PassRow", "RunRecord", "RunRow", "Segment", "Took"]
+
+
+@dataclass(frozen=True)
+class Took:
+    """The seconds that somebody waited for a run, from the command to its end, over all sessions of a resumed one.
+
+    Of a session that was killed, those up to the last thing that it recorded. Measuring the machine, compiling frozen
+    stages and waiting for another run in the same process have their share of them named.
+    """
+
+    seconds: float = 0.0
+    measuring_seconds: float = 0.0
+    compiling_seconds: float = 0.0
+    waiting_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -144,7 +158,7 @@ class RunRow:
     seconds: float
 
     def to_json(self) -> dict[str, Any]:
-        """Return the row as JSON; seconds are those of its passes and epochs."""
+        """Return the row as JSON; seconds are what the run took: see ``Took``."""
         return {
             "run": self.run,
             "study": self.study,
@@ -177,6 +191,7 @@ class RunRecord:
     passes: tuple[PassRow, ...]
     arms: tuple[ArmRecord, ...]
     directory: Path = field(compare=False)
+    took: Took = Took()
 
     def arm(self, name: str) -> ArmRecord:
         """Return the arm of a name.
@@ -198,6 +213,7 @@ class RunRecord:
             "status": self.status,
             "created": self.created,
             "finished": self.finished,
+            "took": asdict(self.took),
             "data": dict(self.data),
             "arms": [arm.to_json() for arm in self.arms],
             "cost": dict(self.cost),

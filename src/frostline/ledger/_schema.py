@@ -100,6 +100,19 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
             FOREIGN KEY (run, arm) REFERENCES arms (run, name)
         )""",
     ),
+    (
+        # A run has a session for each command that worked on it; `began` is in seconds since 1970.
+        """CREATE TABLE sessions (
+            id INTEGER PRIMARY KEY,
+            run TEXT NOT NULL REFERENCES runs (run),
+            began REAL NOT NULL,
+            seconds REAL NOT NULL,
+            measuring_seconds REAL NOT NULL DEFAULT 0,
+            compiling_seconds REAL NOT NULL DEFAULT 0,
+            waiting_seconds REAL NOT NULL DEFAULT 0
+        )""",
+        "CREATE INDEX sessions_by_run ON sessions (run)",
+    ),
 )
 
 

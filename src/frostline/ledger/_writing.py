@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,18 @@ from frostline.errors import LedgerError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from frostline.ledger._records import ArmEntry, EpochRow
+    from frostline.ledger._records import ArmEntry, EpochRow, Took
 
-__all__ = ["now_text", "provenance_id", "stored", "write_epoch", "write_run", "write_status"]
+__all__ = [
+    "begin_session",
+    "now_text",
+    "provenance_id",
+    "stored",
+    "touch_session",
+    "write_epoch",
+    "write_run",
+    "write_status",
+]
 
 
 def write_epoch(connection: Any, run: str, trajectory: str, row: EpochRow) -> None:
@@ -65,6 +75,28 @@ def stored(value: float | None) -> float | str | None:
     """Return a number as it is written."""
     # SQLite turns NaN into NULL, which would read as "not measured".
     return "nan" if value is not None and math.isnan(value) else value
+
+
+def begin_session(connection: Any, run: str, began: float | None, parts: Took | None) -> None:
+    """Begin a run's next session, at a time in seconds since 1970; None is now."""
+    connection.execute(
+        "INSERT INTO sessions (run, began, seconds) VALUES (?, ?, 0)", (run, time.time() if began is None else began)
+    )
+    touch_session(connection, run, parts)
+
+
+def touch_session(connection: Any, run: str, parts: Took | None = None) -> None:
+    """Let the latest session of a run last until now, whichever process records something; ``parts`` name shares."""
+    connection.execute(
+        "UPDATE sessions SET seconds = max(seconds, ? - began) WHERE id = (SELECT max(id) FROM sessions WHERE run = ?)",
+        (time.time(), run),
+    )
+    if parts is not None:
+        connection.execute(
+            "UPDATE sessions SET measuring_seconds = ?, compiling_seconds = ?, waiting_seconds = ? "
+            "WHERE id = (SELECT max(id) FROM sessions WHERE run = ?)",
+            (parts.measuring_seconds, parts.compiling_seconds, parts.waiting_seconds, run),
+        )
 
 
 def now_text() -> str:

@@ -106,7 +106,19 @@ def build_plan(
     single = {group.id for group in grouping.groups if not group.stacked}
     threads = max((t.threads for t in trajectories if t.id in single), default=1)
     groups = tuple(grouping.groups)
-    return Plan(study, passes, trajectories, groups, arm_plans, totals, side.workers, threads, tuple(notes))
+    doubts = dict.fromkeys(costs_of(arm.recipe).rates.doubt for arm in arms)
+    return Plan(
+        study,
+        passes,
+        trajectories,
+        groups,
+        arm_plans,
+        totals,
+        side.workers,
+        threads,
+        tuple(notes),
+        tuple(filter(None, doubts)),
+    )
 
 
 def _compile_seconds(

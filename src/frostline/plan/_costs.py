@@ -35,7 +35,8 @@ class Rates:
     image. ``stack_step`` is a step of a stack of heads, with ``stack_parameter`` for each parameter and image on top,
     with a stack on each of ``threads``. ``saved`` are the bytes that training from a cut keeps of an image for its
     backward pass. ``lanes`` are numbers of processes side by side, which share the threads, and ``slowdowns[i]`` how
-    many times longer than alone training from each cut takes in each of ``lanes[i]``.
+    many times longer than alone training from each cut takes in each of ``lanes[i]``. ``doubt`` says why all that may
+    be wrong, such as that the machine was busy; it is measured anew the next time.
     """
 
     flops: tuple[float, ...]
@@ -55,6 +56,7 @@ class Rates:
     lanes: tuple[int, ...]
     slowdowns: tuple[tuple[float, ...], ...]
     engine: str
+    doubt: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the rates as plain data."""

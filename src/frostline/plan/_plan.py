@@ -194,6 +194,7 @@ class Plan:
 
     ``workers`` processes, of at most ``threads`` threads each, train the trajectories that aren't stacked; 1 is the
     run's own. How many there are changes no trajectory's threads.
+    ``doubts`` are reasons why what is predicted may be wrong, such as that the machine was busy when it was measured.
     """
 
     study: str
@@ -205,6 +206,7 @@ class Plan:
     workers: int
     threads: int
     notes: tuple[str, ...]
+    doubts: tuple[str, ...] = ()
 
     @cached_property
     def arms_through(self) -> dict[str, tuple[ArmPlan, ...]]:
@@ -228,4 +230,5 @@ class Plan:
             "workers": self.workers,
             "threads": self.threads,
             "notes": list(self.notes),
+            "doubts": list(self.doubts),
         }

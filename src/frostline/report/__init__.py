@@ -11,6 +11,7 @@ from frostline.report._export import to_arrow, to_pandas, write_csv, write_parqu
 from frostline.report._pivot import Pivot, PivotCell, pivot, pivot_table, varies
 from frostline.report._plan import plan_tables
 from frostline.report._predicted import predicted_table
+from frostline.report._rates import rates_table
 from frostline.report._runs import runs_table
 from frostline.report._stages import StageLine, stage_lines, stages_table
 from frostline.report._table import Table
@@ -35,6 +36,7 @@ __all__ = [
     "pivot_table",
     "plan_tables",
     "predicted_table",
+    "rates_table",
     "runs_table",
     "stage_lines",
     "stages_table",

@@ -9,9 +9,13 @@ from frostline.quantities import format_fraction, format_fractions, format_loss,
 from frostline.report._table import Table
 
 if TYPE_CHECKING:
-    from frostline.ledger import RunRecord
+    from frostline.ledger import RunRecord, Took
 
 __all__ = ["ArmLine", "arm_lines", "arms_table", "data_notes"]
+
+
+NAMED_SECONDS = 1.0
+"""What takes less of a run's time isn't named."""
 
 
 class ArmLine(NamedTuple):
@@ -119,16 +123,32 @@ def _name_of_all(names: list[str]) -> str:
 
 def _cost(record: RunRecord) -> list[str]:
     """Set the run's measured seconds beside what was predicted, and beside what its arms take without sharing."""
-    cost = record.cost
-    if "seconds" not in cost or "predicted_seconds" not in cost:
-        return []
-    line = f"took {format_seconds(cost['seconds'])}, predicted {format_seconds(cost['predicted_seconds'])}"
+    cost, took = record.cost, _took(record.took)
+    if "predicted_seconds" not in cost:
+        return [took] if record.took.seconds else []
+    line = f"{took}{';' if ' of which ' in took else ','} predicted {format_seconds(cost['predicted_seconds'])}"
     if record.mode == "shared" and "alone_seconds" in cost:
         line += (
             f"; one arm after the other: {format_seconds(cost['alone_seconds'])}, "
             f"by the plain loop: {format_seconds(cost['plain_seconds'])} (both worked out, not run)"
         )
-    return [line]
+    return [line, *(f"the prediction is not certain: {doubt}" for doubt in record.plan.get("doubts", ()))]
+
+
+def _took(took: Took) -> str:
+    """Say what a run took, and what of it went into getting ready, where that is a second or more."""
+    parts = [
+        f"{format_seconds(seconds)} {what}"
+        for what, seconds in (
+            ("measuring this machine", took.measuring_seconds),
+            ("compiling", took.compiling_seconds),
+            ("waiting for another run", took.waiting_seconds),
+        )
+        if seconds >= NAMED_SECONDS
+    ]
+    *first, last = parts or [""]
+    of_which = f"{', '.join(first)} and {last}" if first else last
+    return f"took {format_seconds(took.seconds)}" + (f", of which {of_which}" if parts else "")
 
 
 def _status(line: ArmLine) -> str:

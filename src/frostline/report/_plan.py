@@ -85,6 +85,7 @@ def _arms(plan: Mapping[str, Any]) -> Table:
             f"{totals['trained_epochs']:,} to train, {format_bytes(totals['bytes'])} to store on disk.",
             f"Predicted: {format_seconds(totals['seconds'])} in all; {format_seconds(totals['alone_seconds'])} with "
             f"arms trained alone; {format_seconds(totals['plain_seconds'])} in an ordinary loop (--plain).",
+            *(f"Not certain: {doubt}." for doubt in plan.get("doubts", ())),
             *_side_by_side(plan),
             f"Peak memory: about {format_bytes(totals['peak_bytes'])}.",
             *(note for note in plan["notes"] if not note.endswith(said)),

@@ -1,0 +1,93 @@
+"""Times the inference engine of a backbone's prefix, which is compiled where a run uses it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from frostline.plan import choose_layout, pass_batch_size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from frostline.execution._busy import Watch
+    from frostline.execution._calibration import Asked
+    from frostline.features import EngineRate, Engines
+    from frostline.models import Backbone
+    from frostline.models.facts import BackboneFacts
+
+__all__ = ["Situation", "any_situation", "engine_rate"]
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What measuring takes from the study that it is done for, so that what it compiles can be used again.
+
+    ``images``, uint8 [B, 3, H, W], are the first of the training split; ``engines`` keeps what is compiled.
+    """
+
+    backbone: Backbone
+    images: NDArray[np.uint8]
+    engines: Engines
+
+
+def any_situation(backbone: Backbone, facts: BackboneFacts) -> Situation:
+    """Return a situation of random images, which are as fast as any."""
+    import numpy as np
+
+    from frostline.features import BATCH_SIZE, Engines
+
+    generator = np.random.Generator(np.random.PCG64(0))
+    images = generator.integers(0, 256, (BATCH_SIZE, 3, facts.image_size, facts.image_size), np.uint8)
+    return Situation(backbone, images, Engines())
+
+
+def engine_rate(
+    facts: BackboneFacts,
+    asked: Asked,
+    situation: Situation,
+    watch: Watch,
+    settle: Callable[[], None] = lambda: None,
+) -> EngineRate | None:
+    """Measure the engine on the prefix that the study most likely needs, as if it went on to the head.
+
+    ``settle`` is called when it is compiled, before it is timed.
+    """
+    from frostline.data import normalise
+    from frostline.features import EngineKey, EngineRequest, measure_engine
+    from frostline.models import build_chain
+    from frostline.study import Head
+
+    if not facts.cuttable:
+        settle()
+        return None
+    backbone = situation.backbone
+    cuts = [cut for cut in facts.cuts if cut.name in asked.cuts and cut.name != "input"] or [facts.cuts[-1]]
+    names = tuple(cut.name for cut in cuts)
+    key = EngineKey(
+        facts.backbone,
+        backbone.weights_digest,
+        backbone.preprocessing,
+        names,
+        pass_batch_size("cpu"),
+        (asked.engine,),
+        "cpu",
+        choose_layout(facts, "cpu"),
+    )
+    request = EngineRequest(
+        key,
+        lambda: build_chain(backbone, 10, Head(), 0).prefix(names),
+        lambda images: normalise(images, backbone.preprocessing),
+        [shape for cut in cuts for shape in cut.shapes],
+    )
+
+    def timed(piece: Callable[[], float]) -> float:
+        settle()
+        return watch.measure(piece)
+
+    rate = measure_engine(situation.engines, request, situation.images, timed)
+    share = cuts[-1].flops_before / max(facts.cuts[-1].flops_before, 1)
+    return replace(rate, seconds=rate.seconds / share) if share else rate

@@ -1,0 +1,64 @@
+"""The pieces of a backbone's work that are timed, by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from frostline.execution import _timing as timing
+from frostline.execution._busy import Watch
+from frostline.execution._engine_timing import any_situation, engine_rate
+from frostline.models import build_chain, load_backbone
+from frostline.study import Head
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from frostline.models import Backbone, Chain
+    from frostline.models.facts import BackboneFacts
+
+__all__ = ["Pieces"]
+
+PIECES: dict[str, Callable[..., Any]] = {
+    "forward": timing.forward_seconds,
+    "training": timing.train_seconds,
+    "memory of training": timing.saved_image_bytes,
+    "training side by side": timing.slowdown,
+    "stacked heads": lambda _, facts: timing.stack_seconds(facts),
+    "decoding": lambda _, facts: timing.decode_seconds(facts),
+    "a step": lambda chain, _: timing.step_seconds(chain),
+    "a parameter's step": lambda *_: timing.parameter_step_seconds(),
+    "a head's parameter": lambda *_: timing.head_parameter_seconds(),
+    "threads": lambda *_: torch.get_num_threads(),
+    "nothing": lambda *_: None,
+}
+
+
+class Pieces:
+    """Those of a backbone of random numbers, which is as fast as one of others.
+
+    Args:
+        facts: the backbone's.
+        most_share: what others may have of the computing time while something is timed.
+
+    Raises:
+        ModelError: the backbone can't be built in this process.
+    """
+
+    def __init__(self, facts: BackboneFacts, most_share: float) -> None:
+        self.facts, self._watch = facts, Watch(most_share=most_share)
+        self.backbone: Backbone = load_backbone(facts.backbone, "none", facts.image_size)
+        self.chain: Chain = build_chain(self.backbone, 10, Head(), 0)
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether others used the machine all the while that something was timed."""
+        return self._watch.disturbed
+
+    def take(self, piece: str, arguments: tuple[Any, ...]) -> Any:
+        """Return what a piece gives."""
+        if piece == "engine":
+            (asked,) = arguments
+            return engine_rate(self.facts, asked, any_situation(self.backbone, self.facts), self._watch)
+        return self._watch.measure(lambda: PIECES[piece](self.chain, self.facts, *arguments))
