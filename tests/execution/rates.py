@@ -19,6 +19,7 @@ def made_up(
     bench: object = None,
     *,
     setup: float = 1.0,
+    store: float = 1e9,
 ) -> Rates:
     """Return rates of a machine that does 10 ** 11 operations a second on two threads."""
     names = measured_cuts(facts, asked.cuts)
@@ -31,7 +32,7 @@ def made_up(
         train=train,
         prefix=left[0] / 2,
         setup=setup,
-        store=1e9,
+        store=store,
         decode=1e-4,
         step=1e-4,
         parameter_step=1e-9,

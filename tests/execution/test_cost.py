@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.execution.rates import made_up
 from tests.execution.studies import RESNET, numbers_of, small_study
 
 import frostline
+from frostline.execution import _calibration
 from frostline.execution.events import RunStarted
 
 if TYPE_CHECKING:
@@ -48,6 +51,8 @@ def test_what_another_study_stored_is_used_where_storing_it_would_not_pay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FROSTLINE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(_calibration, "_measure", partial(made_up, store=1e3))
+    monkeypatch.setattr(_calibration, "MACHINE", "a slow disk")
     arm = {**RESNET, "train_from": "head"}
     larger = small_study({**arm, "seed": [0, 1]}, arm)
     frostline.run(larger, workspace=tmp_path, cache="always", engine="torch")
@@ -64,6 +69,4 @@ def test_what_another_study_stored_is_used_where_storing_it_would_not_pay(
     assert numbers_of(record) == numbers_of(always)
     never = frostline.run(study, workspace=tmp_path, cache="never", engine="torch", resume=False)
     assert [t["mode"] for t in never.plan["trajectories"]] == ["recomputed"]
-    for ours, theirs in zip(record.arms[0].epochs, never.arms[0].epochs, strict=True):
-        assert ours.train_loss == pytest.approx(theirs.train_loss, rel=1e-3)
-        assert ours.val_loss == pytest.approx(theirs.val_loss, rel=1e-3)
+    assert numbers_of(record) == numbers_of(never)
