@@ -26,9 +26,10 @@ X86 = ("x86_64", "AMD64")
 def choose_layout(facts: BackboneFacts, device: str, machine: str | None = None) -> Layout:
     """Return the memory layout that a network's maps have wherever torch computes them.
 
-    ``channels_last`` on x86 processors: it was as fast or faster for training on every network measured (1.0 to 1.6
-    times, depthwise ones most; AVX2 and AVX-512; docs/benchmarks.md). ``contiguous``, torch's own, elsewhere, where
-    nothing was measured, and for networks whose strided 1x1 convolutions torch gets wrong in the other.
+    ``channels_last`` on x86 processors: of 15 networks trained with AVX-512 none was more than 2% slower in it, and
+    depthwise ones up to 1.6 times as fast; with AVX2 12 of them were faster, ResNet-18 15% slower (``python -m
+    benchmarks layouts``, docs/benchmarks.md). ``contiguous``, torch's own, elsewhere, where nothing was measured, and
+    for networks whose strided 1x1 convolutions torch gets wrong in the other.
 
     Args:
         facts: the backbone's.
