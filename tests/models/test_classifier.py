@@ -127,3 +127,16 @@ def test_a_classifier_at_the_end_of_a_longer_sequence_becomes_one_module(
 def test_a_network_without_a_classifier_that_could_be_replaced_is_refused() -> None:
     with pytest.raises(ModelError, match=r"backbone toy ends in BatchNorm1d tail\.1, not in a linear classifier"):
         isolate_classifier(Named(nn.BatchNorm1d(4)), "toy")
+
+
+class Stubborn(Named):
+    def get_classifier(self) -> tuple[nn.Module, ...]:
+        return (self.tail, self.tail)
+
+    def reset_classifier(self, num_classes: int) -> None:
+        raise NotImplementedError("no other head")
+
+
+def test_classifiers_that_a_network_does_not_let_go_of() -> None:
+    with pytest.raises(ModelError, match=r"backbone toy: its classifiers can't be removed: NotImplementedError\('no o"):
+        isolate_classifier(Stubborn(nn.Linear(4, 2)), "toy")

@@ -29,7 +29,7 @@ class _Classifier:
 
 
 def find_classifier(module: nn.Module, backbone: str) -> tuple[str, ...]:
-    """Return the paths of the layers that a new head replaces, in order; none where a network has no classifier.
+    """Return the paths of the layers that a new head replaces, in order.
 
     They are the last linear layer, with the linear, activation and dropout layers right before it in the same sequence:
     ``fc`` of a ResNet, all of ``classifier`` of VGG-16, and of ConvNeXt's only what follows its normalisation. A whole
@@ -52,7 +52,10 @@ def isolate_classifier(module: nn.Module, backbone: str) -> str:
     """
     found = _find(module, backbone)
     if found.kind == "other":
-        module.reset_classifier(0)  # type: ignore[operator]
+        try:
+            module.reset_classifier(0)  # type: ignore[operator]
+        except Exception as error:  # the network's own code
+            raise ModelError(f"backbone {backbone}: its classifiers can't be removed: {error!r}") from error
         return append_head(module)
     layers = [module.get_submodule(path) for path in found.paths]
     if found.kind == "convolution":
@@ -62,7 +65,7 @@ def isolate_classifier(module: nn.Module, backbone: str) -> str:
 
 
 def _find(module: nn.Module, backbone: str) -> _Classifier:
-    if callable(getattr(module, "reset_classifier", None)):
+    if all(callable(getattr(module, name, None)) for name in ("get_classifier", "reset_classifier")):
         return _find_in_timm(module)
     # torchvision's, and anyone's own: whatever is registered last
     weighted = [(name, layer) for name, layer in module.named_modules() if _has_weights(layer)]
@@ -82,7 +85,7 @@ def _find(module: nn.Module, backbone: str) -> _Classifier:
 
 def _find_in_timm(module: nn.Module) -> _Classifier:
     classifier: Any = module.get_classifier()  # type: ignore[operator]
-    names = getattr(module, "pretrained_cfg", {}).get("classifier")
+    names = (getattr(module, "pretrained_cfg", None) or {}).get("classifier")
     several = names if isinstance(names, (tuple, list)) else ()
     modules = dict(module.named_modules())
     if not several and isinstance(classifier, nn.Module):
