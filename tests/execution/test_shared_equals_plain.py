@@ -92,6 +92,22 @@ TABLE: dict[str, dict[str, Any]] = {
     "regnety_002 s4": {
         "backbone": "timm:regnety_002", "weights": "none", "image_size": 32, "train_from": "s4", "optimizer": SGD,
     },
+    "repghostnet blocks.8, functional dropout": {
+        "backbone": "timm:repghostnet_050", "weights": "none", "image_size": 32, "train_from": "blocks.8",
+        "optimizer": SGD,
+    },
+    "repghostnet head, functional dropout": {
+        "backbone": "timm:repghostnet_050", "weights": "none", "image_size": 32, "train_from": "head",
+        "optimizer": SGD,
+    },
+    "levit stages.2, two classifiers": {
+        "backbone": "timm:levit_128s", "weights": "none", "image_size": 64, "train_from": "stages.2",
+        "optimizer": SGD,
+    },
+    "pit transformers.2, class token": {
+        "backbone": "timm:pit_ti_224", "weights": "none", "image_size": 64, "train_from": "transformers.2",
+        "optimizer": ADAM,
+    },
 }  # fmt: skip
 
 

@@ -179,13 +179,13 @@ def branching(t: Toy, x: torch.Tensor) -> torch.Tensor:
 
 def training(t: Toy, x: torch.Tensor) -> torch.Tensor:
     x = t.c(t.b(t.a(x))).mean((2, 3))
-    return t.fc(nn.functional.dropout(x, 0.5, t.training))  # type: ignore[no-any-return]
+    return t.fc(x + torch.randn_like(x) if t.training else x)  # type: ignore[no-any-return]
 
 
 @pytest.mark.parametrize(
     ("run", "order", "why"),
     [
-        (branching, ["input", "c", "b", "head"], "torch.fx can't trace it: 'symbolically traced variables"),
+        (branching, ["input", "c", "b", "head"], "what it runs depends on the size or the content of its images"),
         (training, ["input", "b", "c", "head"], "it runs other operations in train mode than in eval mode"),
     ],
 )

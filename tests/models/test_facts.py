@@ -177,20 +177,34 @@ def test_known_backbones_are_classifiers() -> None:
 @pytest.mark.parametrize(
     ("name", "image_size", "message"),
     [
-        ("squeezenet1_1", 224, r"squeezenet1_1 ends in Conv2d classifier.1, not in a linear classifier"),
-        ("timm:levit_128", 224, r"timm:levit_128 has 2 classifiers at once; Frostline replaces exactly one"),
-        ("timm:crossvit_9_240", 240, r"ends in ModuleList head, not in a linear classifier"),
+        (
+            "timm:deepseek_vit_412m_enc",
+            224,
+            r"timm:deepseek_vit_412m_enc: it has no classifier that takes one vector for each image: aligner\.fc2",
+        ),
         (
             "vit_b_16",
             96,
             r"vit_b_16 takes images of 224 pixels only, not 96: set image_size = 224, or use one of timm's",
         ),
-        ("densenet121", 8, r"backbone densenet121: it can't be run on images of 8 pixels"),
+        (
+            "densenet121",
+            8,
+            r"backbone densenet121: it can't be run on images of 8 pixels \(Given input size: .*\); it can on those of "
+            r"224: set image_size = 224",
+        ),
     ],
 )
 def test_backbones_that_cannot_be_used(name: str, image_size: int, message: str) -> None:
     with pytest.raises(ModelError, match=message):
         backbone_facts(name, image_size)
+
+
+def test_a_size_that_a_network_cannot_be_built_for() -> None:
+    with pytest.raises(
+        ModelError, match=r"vit_h_14 can't be built for this image size: .*; it was trained on images of 518 pixels"
+    ):
+        backbone_facts("vit_h_14", 64, weights="none")
 
 
 def test_without_its_weights_a_vit_takes_any_size() -> None:

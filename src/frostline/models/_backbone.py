@@ -7,7 +7,7 @@ from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from frostline.models._classifier import first_linear, isolate_classifier
+from frostline.models._classifier import isolate_classifier
 from frostline.models._measured import describe_layout, facts_of_layout
 from frostline.models._sources import Source, find_source
 from frostline.models._weights import digest_tensors, load_network
@@ -75,7 +75,7 @@ class Backbone:
     @property
     def head_features(self) -> int:
         """D, the length of the feature vector [B,D] that its classifier takes."""
-        return first_linear(self.module.get_submodule(self.head_path)).in_features
+        return self.layout.head_features
 
 
 def load_backbone(

@@ -15,8 +15,9 @@ from frostline.models._head import build_head
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from torch import fx, nn
+    from torch import nn
 
+    from frostline.models._analysis import Analysis
     from frostline.models._backbone import Backbone
     from frostline.models._crossing import Crossing
     from frostline.models._layout import Cut
@@ -64,7 +65,7 @@ class Chain:
             ModelError: there is no such cut, or the network can't be cut there.
         """
         crossings = [self._crossing(name) for name in cuts]
-        module = build_prefix(copy_sharing_tensors(self.model), self._graph(), crossings)
+        module = build_prefix(copy_sharing_tensors(self.model), self._analysis(), crossings)
         for part in module.modules():
             part.__dict__["train"] = MethodType(_stay_in_eval, part)
         return module.eval()
@@ -83,7 +84,7 @@ class Chain:
         """
         if cut == "input":
             return self.model
-        return build_tail(self.model, self._graph(), self._crossing(cut))
+        return build_tail(self.model, self._analysis(), self._crossing(cut))
 
     def trained(self, train_from: str) -> tuple[str, ...]:
         """Return the names of the parameters that training from a place on trains, in the model's order."""
@@ -94,14 +95,15 @@ class Chain:
     def frozen_modules(self, train_from: str) -> tuple[str, ...]:
         """Return the paths of the modules that are only run before the place where training starts."""
         position = self._position(train_from)
-        before = {path for step in self._layout.steps[:position] for path in step.stack}
-        after = {path for step in self._layout.steps[position:] for path in step.stack}
-        layers = {step.path for step in self._layout.steps[:position] if step.path} - after
-        return tuple(
-            path
-            for path, _ in self.model.named_modules()
-            if path in before - after or any(path.startswith(f"{layer}.") for layer in layers)
-        )
+        before = [step for step in self._layout.steps if step.first < position]
+        after = [step for step in self._layout.steps if step.last >= position]
+        run = {path for step in before for path in step.stack} - {path for step in after for path in step.stack}
+        layers = {step.path for step in before if step.path} - {step.path for step in after}
+        # A module whose own operations go by its mode before the place alone, though others of it are run after.
+        run |= {s.mode_of for s in before if s.mode_of is not None} - {s.mode_of for s in after}
+        paths = [path for path, _ in self.model.named_modules()]
+        inside = [path for path in paths if any(path.startswith(f"{layer}.") for layer in layers)]
+        return tuple(dict.fromkeys((*(path for path in paths if path in run), *inside, *layers)))
 
     def stage_of(self, parameter: str) -> int:
         """Return the index in ``stages`` of the stage where a parameter is first used."""
@@ -121,10 +123,10 @@ class Chain:
             stages.update(dict.fromkeys(layout.steps[position].parameters, layout.stage_index(position)))
         return stages
 
-    def _graph(self) -> fx.Graph:
-        if self._layout.graph is None:
+    def _analysis(self) -> Analysis:
+        if self._layout.analysis is None:
             raise ModelError(f"backbone {self.backbone} can't be cut: {self._layout.why_not}")
-        return self._layout.graph
+        return self._layout.analysis
 
     def _cut(self, train_from: str) -> Cut:
         name = self.facts.resolve(train_from).name
@@ -134,7 +136,7 @@ class Chain:
         return self._cut(train_from).position
 
     def _crossing(self, cut: str) -> Crossing:
-        self._graph()
+        self._analysis()
         crossing = self._cut(cut).crossing
         assert crossing is not None
         return crossing

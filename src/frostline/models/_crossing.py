@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,10 +10,11 @@ import torch
 from torch import fx
 
 from frostline.models._measuring import BATCHES
-from frostline.models._steps import constant_nodes
 
 if TYPE_CHECKING:
-    from frostline.models._measuring import Measured
+    from collections.abc import Iterator
+
+    from frostline.models._analysis import Analysis
 
 __all__ = ["BatchMultiple", "Crossing", "RefusedError", "TensorTrait", "find_crossing"]
 
@@ -50,22 +52,19 @@ class Crossing:
     known: dict[fx.Node, Any]
 
 
-def find_crossing(graph: fx.Graph, measured: Measured, position: int) -> Crossing:
+def find_crossing(analysis: Analysis, position: int) -> Crossing:
     """Return what crosses the cut before the node at a position.
 
     Raises:
         RefusedError: something crosses that can't be stored as one row for each image.
     """
-    nodes = list(graph.nodes)
-    constant = constant_nodes(graph)
-    before = set(nodes[:position]) - constant
+    measured, nodes, before = analysis.measured, analysis.nodes, analysis.before(position)
+    known = {node: value for node in nodes[position:] for value in _read_before(analysis, node, before)}
     used: dict[fx.Node, None] = {}
-    for node in nodes[position:]:
-        if node not in constant:
-            used.update((arg, None) for arg in node.all_input_nodes if arg in before)
+    for node in analysis.needed(analysis.running(nodes[position:]), before | known.keys()):
+        used.update((arg, None) for arg in node.all_input_nodes if arg in before)
     tensors: list[fx.Node] = []
     shapes: list[tuple[int, ...]] = []
-    known: dict[fx.Node, Any] = {}
     for node in sorted(used, key=nodes.index):
         small, large = measured.values[node]
         if isinstance(small, torch.Tensor):
@@ -80,6 +79,15 @@ def find_crossing(graph: fx.Graph, measured: Measured, position: int) -> Crossin
         if written and any(measured.alias(node, other) for other in tensors if other is not node):
             raise RefusedError("two tensors cross there that share memory, and one is overwritten later")
     return Crossing(position, tuple(tensors), tuple(shapes), overwritten, known)
+
+
+def _read_before(analysis: Analysis, node: fx.Node, before: set[fx.Node]) -> Iterator[Any]:
+    """Yield what stands for a size that a node reads off a tensor from before a cut, which needn't cross for that."""
+    if node in analysis.dependence.sizes and any(arg in before for arg in node.all_input_nodes):
+        small, large = analysis.measured.values.get(node, (None, None))
+        if small is not None:
+            with contextlib.suppress(RefusedError):
+                yield _known_value(small, large)
 
 
 def _row_shape(small: torch.Tensor, large: torch.Tensor) -> tuple[int, ...]:

@@ -44,6 +44,7 @@ def freeze(module: M, chain: Chain, train_from: str, frozen_norm: Norm = "stored
         parameter.requires_grad_(name in trained)
         if name not in trained:
             parameter.grad = None
+    mode = module.training
     for root in (chain.model, module):
         for path, layer in root.named_modules():
             layer.__dict__.pop("train", None)
@@ -51,8 +52,8 @@ def freeze(module: M, chain: Chain, train_from: str, frozen_norm: Norm = "stored
             policy = frozen_norm if path in frozen else tail_norm
             if (norm and policy == "stored") or (path in frozen and not norm):
                 layer.__dict__["train"] = MethodType(_stay_frozen, layer)
-    chain.model.train(module.training)
-    module.train(module.training)
+    chain.model.train(mode)
+    module.train(mode)
     return module
 
 

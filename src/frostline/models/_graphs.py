@@ -10,24 +10,25 @@ from torch import fx
 from torch.fx.node import map_arg
 
 from frostline.models._crossing import BatchMultiple, Crossing, TensorTrait
-from frostline.models._steps import constant_nodes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from torch import nn
 
+    from frostline.models._analysis import Analysis
+
 __all__ = ["build_prefix", "build_tail"]
 
 
-def build_prefix(root: nn.Module, graph: fx.Graph, crossings: Sequence[Crossing]) -> fx.GraphModule:
+def build_prefix(root: nn.Module, analysis: Analysis, crossings: Sequence[Crossing]) -> fx.GraphModule:
     """Return images [B,3,H,W] to the tensors of each crossing in turn, as one flat tuple.
 
     A tensor that a later node of the prefix overwrites is copied at its own cut, so that it is returned as it was.
     """
-    nodes = list(graph.nodes)
+    nodes = analysis.nodes
     last = max(crossing.position for crossing in crossings)
-    wanted = _needed([node for node in nodes[:last] if node not in constant_nodes(graph)])
+    wanted = analysis.needed(analysis.running(nodes[:last]), set())
     built = fx.Graph()
     env: dict[fx.Node, fx.Node] = {}
     outputs: dict[tuple[int, fx.Node], fx.Node] = {}
@@ -43,18 +44,17 @@ def build_prefix(root: nn.Module, graph: fx.Graph, crossings: Sequence[Crossing]
         if position < last and node in wanted:
             env[node] = built.node_copy(node, env.__getitem__)
     built.output(tuple(outputs[c.position, value] for c in crossings for value in c.nodes))
-    return fx.GraphModule(root, built, "Prefix")
+    return analysis.network.bind(root, built, "Prefix")
 
 
-def build_tail(root: nn.Module, graph: fx.Graph, crossing: Crossing) -> fx.GraphModule:
+def build_tail(root: nn.Module, analysis: Analysis, crossing: Crossing) -> fx.GraphModule:
     """Return the crossing tensors [B,..] to logits [B,K].
 
     Tensors that the tail overwrites are copied on entry, so that a caller's rows stay as they are.
     """
-    nodes = list(graph.nodes)
-    constant = constant_nodes(graph)
-    after = [node for node in nodes[crossing.position :] if node not in constant]
-    wanted = _needed(after, stop=set(nodes[: crossing.position]) - constant)
+    nodes = analysis.nodes
+    after = analysis.running(nodes[crossing.position :])
+    wanted = analysis.needed(after, analysis.before(crossing.position) | crossing.known.keys())
     built = fx.Graph()
     entered = [built.placeholder(f"crossing_{i}") for i in range(len(crossing.nodes))]
     env: dict[fx.Node, Any] = {}
@@ -68,19 +68,7 @@ def build_tail(root: nn.Module, graph: fx.Graph, crossing: Crossing) -> fx.Graph
                 built.output(map_arg(node.args[0], env.__getitem__))
             else:
                 env[node] = built.node_copy(node, env.__getitem__)
-    return fx.GraphModule(root, built, "Tail")
-
-
-def _needed(nodes: Sequence[fx.Node], stop: set[fx.Node] | None = None) -> set[fx.Node]:
-    """Return nodes with all that they depend on, not looking behind those in ``stop``."""
-    needed: set[fx.Node] = set()
-    waiting = list(nodes)
-    while waiting:
-        node = waiting.pop()
-        if node not in needed and not (stop and node in stop):
-            needed.add(node)
-            waiting.extend(node.all_input_nodes)
-    return needed
+    return analysis.network.bind(root, built, "Tail")
 
 
 def _stand_in(graph: fx.Graph, known: Any, entered: fx.Node) -> Any:

@@ -6,19 +6,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from frostline.errors import ModelError
+from frostline.models._analysis import Analysis, analyse_network
 from frostline.models._crossing import Crossing, RefusedError, find_crossing
-from frostline.models._measuring import Measured, measure_graph
 from frostline.models._stages import StageStart, find_stages
 from frostline.models._steps import Step, steps_by_hooks, steps_of_graph
-from frostline.models._tracing import UntraceableError, trace_network
+from frostline.models._tracing import UntraceableError, first_line
 
 if TYPE_CHECKING:
-    from torch import fx, nn
+    from torch import nn
 
-__all__ = ["Cut", "Layout", "lay_out"]
+__all__ = ["Cut", "Layout", "NotRunnableError", "lay_out", "runs_at"]
 
 _RESERVED = {"input", "head", "all", "stem"}
 """Words of ours; a module of that name is reached under the names of the modules within it."""
+
+
+class NotRunnableError(ModelError):
+    """A network that can't be run on images of a size; its text is the network's own."""
 
 
 @dataclass(frozen=True)
@@ -35,22 +39,30 @@ class Cut:
 class Layout:
     """What a network is made of, in execution order; compiled once and then only read.
 
-    ``graph`` and ``measured`` are None, and ``why_not`` says why, for a network that can't be cut.
+    ``head_features`` is D, the length of what the classifier takes. ``analysis`` is None, and ``why_not`` says why, for
+    a network that can't be cut. ``has_numbers`` is False for what was found on a meta device.
     """
 
     image_size: int
     head_path: str
+    head_features: int
     steps: tuple[Step, ...]
     stages: tuple[StageStart, ...]
     cuts: tuple[Cut, ...]
     refused: tuple[tuple[str, str], ...]
-    graph: fx.Graph | None
-    measured: Measured | None
+    analysis: Analysis | None
     why_not: str | None
+    has_numbers: bool
 
     def trained(self, position: int) -> frozenset[str]:
         """Return the names of the parameters that steps from a position on use."""
         return frozenset[str]().union(*(step.parameters for step in self.steps[position:]))
+
+    def stands_for(self, module: nn.Module) -> bool:
+        """Return whether it is of use to a network with numbers, too: what was found on a meta device may lack some."""
+        if self.analysis is None:
+            return self.has_numbers or next(module.parameters()).is_meta
+        return self.analysis.network.stands_for(module)
 
     def stage_index(self, position: int) -> int:
         """Return the index of the stage that the step at a position belongs to."""
@@ -61,48 +73,60 @@ def lay_out(module: nn.Module, head_path: str, image_size: int) -> Layout:
     """Return the layout of a network whose classifier is the module at ``head_path``.
 
     Raises:
-        ModelError: the network doesn't take images of that size.
+        NotRunnableError: the network can't be run on images of that size.
+        ModelError: a new head can't replace its classifier.
     """
-    graph: fx.Graph | None = None
-    measured: Measured | None = None
+    analysis: Analysis | None = None
     why_not = None
     try:
-        graph = trace_network(module, head_path)
-        measured = measure_graph(module, graph, image_size)
-        steps = steps_of_graph(module, graph, measured)
+        analysis = analyse_network(module, head_path, image_size)
+        steps = steps_of_graph(module, analysis)
     except Exception as error:
-        why_not = str(error) if isinstance(error, UntraceableError) else f"its graph can't be run: {error}"
-        graph = measured = None
+        why_not = str(error) if isinstance(error, UntraceableError) else f"its graph can't be run: {first_line(error)}"
+        analysis = None
         try:
             steps = steps_by_hooks(module, head_path, image_size)
         except Exception as cause:  # the network's own code, on images of a size it may not take
-            raise ModelError(f"it can't be run on images of {image_size} pixels: {cause}") from cause
+            raise NotRunnableError(first_line(cause)) from cause
     heads = [i for i, step in enumerate(steps) if step.path == head_path]
     if len(heads) != 1:
         raise ModelError(f"its classifier {head_path} is run {len(heads)} times, where once is needed")
+    features = steps[heads[0]].takes or ()
+    if len(features) != 1:
+        raise ModelError(
+            f"it has no classifier that takes one vector for each image: {head_path} takes {list(features)}"
+        )
     stages = find_stages(module, steps, head_path, heads[0])
-    if graph is not None and measured is not None and not _returns(graph, measured, heads[0]):
+    if analysis is not None and not _returns(analysis, heads[0]):
         raise ModelError(f"what its classifier {head_path} returns isn't what the network returns")
     names = {stage.position: stage.name for stage in stages if stage.name not in _RESERVED}
-    cuts, refused = _find_cuts(steps, heads[0], names, graph, measured)
+    cuts, refused = _find_cuts(steps, heads[0], names, analysis)
     named = {cut.position: cut.name for cut in cuts} | {0: "stem"}
     # A stage that can't be cut off belongs to the one before it.
     stages = tuple(StageStart(named[s.position], s.position) for s in stages if s.position in named)
-    return Layout(image_size, head_path, steps, stages, cuts, refused, graph, measured, why_not)
+    has_numbers = not next(module.parameters()).is_meta
+    return Layout(image_size, head_path, features[0], steps, stages, cuts, refused, analysis, why_not, has_numbers)
 
 
-def _returns(graph: fx.Graph, measured: Measured, position: int) -> bool:
+def runs_at(module: nn.Module, head_path: str, image_size: int) -> bool:
+    """Return whether a network can be run on images of a size."""
+    try:
+        return bool(steps_by_hooks(module, head_path, image_size))
+    except Exception:
+        return False
+
+
+def _returns(analysis: Analysis, position: int) -> bool:
     """Return whether a network's output is the tensor of the node at a position, or that tensor reshaped."""
-    nodes = list(graph.nodes)
-    return measured.alias(nodes[position], nodes[-1])
+    nodes = analysis.nodes
+    return analysis.measured.alias(nodes[position], nodes[-1])
 
 
 def _find_cuts(
     steps: tuple[Step, ...],
     head_position: int,
     stage_names: dict[int, str],
-    graph: fx.Graph | None,
-    measured: Measured | None,
+    analysis: Analysis | None,
 ) -> tuple[tuple[Cut, ...], tuple[tuple[str, str], ...]]:
     """Return the cuts in execution order, and the paths at which a cut is refused with the reason."""
     begins: dict[int, list[str]] = {}
@@ -122,7 +146,7 @@ def _find_cuts(
         if name is None:
             continue
         try:
-            crossing = _cross(steps, position, graph, measured)
+            crossing = _cross(steps, position, analysis)
         except RefusedError as error:
             if name == "head":
                 raise ModelError(f"it can't be cut before its classifier: {error}") from error
@@ -136,20 +160,24 @@ def _name(paths: list[str]) -> str | None:
     return next((path for path in paths if path not in _RESERVED), None)
 
 
-def _cross(
-    steps: tuple[Step, ...], position: int, graph: fx.Graph | None, measured: Measured | None
-) -> Crossing | None:
-    if graph is None or measured is None:
-        return None
-    before, after = steps[:position], steps[position:]
+def _cross(steps: tuple[Step, ...], position: int, analysis: Analysis | None) -> Crossing | None:
+    """Return what crosses a cut, None in a network without a graph.
+
+    Raises:
+        RefusedError: it can't be cut there, or would be frozen and trained at once.
+    """
+    before = [step for step in steps if step.first < position]
+    after = [step for step in steps if step.last >= position]
     if position:
-        shared = _union(before) & _union(after)
-        shared |= {s.path for s in before if s.by_mode and s.path} & {s.path for s in after if s.path}
+        shared = _parameters(before) & _parameters(after)
+        shared |= {s.mode_of for s in before if s.mode_of} & {s.mode_of for s in after if s.mode_of}
         if shared:
             raise RefusedError(f"{min(shared)} is used on both sides")
+        if any(s.mode_of == "" for s in before) and any(s.mode_of == "" for s in after):
+            raise RefusedError("the network itself asks on both sides whether it is training")
     # The placeholder of the images is the first node; they are what crosses the input's cut.
-    return find_crossing(graph, measured, max(position, 1))
+    return None if analysis is None else find_crossing(analysis, max(position, 1))
 
 
-def _union(steps: tuple[Step, ...]) -> frozenset[str]:
+def _parameters(steps: list[Step]) -> frozenset[str]:
     return frozenset[str]().union(*(step.parameters for step in steps))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from frostline.errors import ModelError
-from frostline.models._classifier import first_linear, isolate_classifier
-from frostline.models._layout import Cut, Layout, lay_out
+from frostline.models._classifier import isolate_classifier
+from frostline.models._layout import Cut, Layout, NotRunnableError, lay_out, runs_at
 from frostline.models._sources import find_source
 from frostline.models.facts import BackboneFacts, CutFacts, StageFacts
 
@@ -29,15 +30,30 @@ def measure_backbone(backbone: str, image_size: int, any_size: bool = False) -> 
         ModelError: the backbone is unknown, has no linear classifier, or doesn't take images of that size.
     """
     source = find_source(backbone, image_size, any_size=any_size)
+    module = _build_without_numbers(source)
+    if module is not None:
+        with contextlib.suppress(NotRunnableError):
+            facts = _measure(source, module, image_size)
+            if facts.cuttable:
+                return facts
+    # Whatever a network without numbers can't do, it may do with them, as in a run.
+    return _measure(source, source.build_random(), image_size)
+
+
+def _build_without_numbers(source: Source) -> nn.Module | None:
+    """Return a network on the meta device, None where its code computes with numbers while it is built."""
     try:
         with torch.device("meta"):
-            module = source.build(False)
+            return source.build(False)
     except ModelError:
         raise
-    except Exception:  # code that computes with numbers while it builds; then they are needed
-        module = source.build_random()
+    except Exception:
+        return None
+
+
+def _measure(source: Source, module: nn.Module, image_size: int) -> BackboneFacts:
     module.eval()
-    head_path = isolate_classifier(module, backbone)
+    head_path = isolate_classifier(module, source.backbone)
     return facts_of_layout(source, module, describe_layout(source, module, head_path, image_size))
 
 
@@ -48,9 +64,17 @@ def describe_layout(source: Source, module: nn.Module, head_path: str, image_siz
         ModelError: the network can't be used on images of that size.
     """
     key = (head_path, image_size)
-    if key not in source.layouts:
+    known = source.layouts.get(key)
+    if known is None or not known.stands_for(module):
         try:
             source.layouts[key] = lay_out(module, head_path, image_size)
+        except NotRunnableError as error:
+            remedy = ""
+            if source.own_size not in (None, image_size) and runs_at(module, head_path, source.own_size):
+                remedy = f"; it can on those of {source.own_size}: set image_size = {source.own_size}"
+            raise NotRunnableError(
+                f"backbone {source.backbone}: it can't be run on images of {image_size} pixels ({error}){remedy}"
+            ) from error
         except ModelError as error:
             raise ModelError(f"backbone {source.backbone}: {error}") from error
     return source.layouts[key]
@@ -103,14 +127,14 @@ def facts_of_layout(source: Source, module: nn.Module, layout: Layout) -> Backbo
         cuts=cuts,
         refused=layout.refused,
         head_path=layout.head_path,
-        head_features=first_linear(module.get_submodule(layout.head_path)).in_features,
+        head_features=layout.head_features,
         parameters=total,
         parameters_without_head=total - head,
         flops=sum(step.flops for step in layout.steps),
         mean=source.mean,
         std=source.std,
         interpolation=source.interpolation,
-        cuttable=layout.graph is not None,
+        cuttable=layout.analysis is not None,
         why_not=layout.why_not,
         narrow_strides=any(_is_narrow_and_strided(layer) for layer in module.modules()),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ from frostline.models._copies import copy_to_meta
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from frostline.models._tracing import NetworkGraph
 
 __all__ = ["BATCHES", "Measured", "images_like", "measure_graph"]
 
@@ -29,6 +32,16 @@ class Measured:
     _storages: tuple[dict[fx.Node, int], ...]
     _writes: tuple[tuple[tuple[int, int], ...], ...]
 
+    def is_tensor(self, node: fx.Node) -> bool:
+        """Return whether a node makes a tensor, or a collection with one."""
+        return next(_tensors(self.values.get(node, (None, None))[0]), None) is not None
+
+    def writes(self) -> Iterator[tuple[int, frozenset[fx.Node]]]:
+        """Yield the index of each node that writes to a tensor in place, with all nodes that share its memory."""
+        for storages, writes in zip(self._storages, self._writes, strict=True):
+            for index, storage in writes:
+                yield index, frozenset(node for node, own in storages.items() if own == storage)
+
     def overwritten(self, node: fx.Node, position: int) -> bool:
         """Return whether a node's tensor is written to in place by a node from a position on."""
         return any(
@@ -43,12 +56,16 @@ class Measured:
 
 
 def images_like(module: nn.Module, batch: int, image_size: int) -> torch.Tensor:
-    """Return zero images [B,3,H,W] in float32 on the device of a module."""
-    device = next(module.parameters()).device
-    return torch.zeros(batch, 3, image_size, image_size, device=device)
+    """Return images of noise [B,3,H,W] in float32 on the device of a module.
+
+    Other noise for another batch size: a number that is read off an image isn't taken for a constant then.
+    """
+    generator = torch.Generator().manual_seed(batch)
+    images = torch.empty(batch, 3, image_size, image_size, device=next(module.parameters()).device)
+    return images if images.is_meta else images.copy_(torch.rand(images.shape, generator=generator))
 
 
-def measure_graph(module: nn.Module, graph: fx.Graph, image_size: int) -> Measured:
+def measure_graph(module: nn.Module, network: NetworkGraph, image_size: int) -> Measured:
     """Run a graph without numbers on two batch sizes and in both modes.
 
     Where an operation has no meta kernel, the module itself is run on its own device; in train mode a copy of it.
@@ -57,17 +74,16 @@ def measure_graph(module: nn.Module, graph: fx.Graph, image_size: int) -> Measur
         Exception: whatever the network raises for images of that size.
     """
     try:
-        return _measure(copy_to_meta(module), graph, image_size)
+        return _measure(copy_to_meta(module), network, image_size)
     except Exception:
-        import copy
-
-        return _measure(copy.deepcopy(module), graph, image_size)
+        return _measure(copy.deepcopy(module), network, image_size)
 
 
-def _measure(module: nn.Module, graph: fx.Graph, image_size: int) -> Measured:
+def _measure(module: nn.Module, network: NetworkGraph, image_size: int) -> Measured:
+    graph, bound = network.graph, network.bind(module, network.graph, "Network")
     runs = []
     for training, batch in ((False, BATCHES[0]), (False, BATCHES[1]), (True, BATCHES[0])):
-        run = _Run(module.train(training), graph)
+        run = _Run(bound.train(training), graph)
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             run.run_counted(images_like(module, batch, image_size))
         runs.append(run)

@@ -37,8 +37,9 @@ class Source:
     ``build(pretrained)`` makes the network for the image size asked; ``url``, or ``hub`` on the Hugging Face hub, is
     where its own weights come from, None where there are none; mean, std and interpolation are what those expect.
     ``build_from_tensors`` reads the tensors of a file the library's own way, and gives None where that fails.
-    ``own`` is set for a network of the user's own, whose function decides its weights. ``layouts`` keeps what was
-    found of its networks, by the path of the classifier and the image size.
+    ``own_size`` is the size that they were trained on; ``own`` is set for a network of the user's own, whose function
+    decides its weights. ``layouts`` keeps what was found of its networks, by the path of the classifier and the image
+    size.
     """
 
     backbone: str
@@ -50,13 +51,26 @@ class Source:
     interpolation: Interpolation
     hub: str | None = None
     own: OwnNetwork | None = None
+    own_size: int | None = None
     layouts: dict[tuple[str, int], Layout] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def build_random(self) -> nn.Module:
-        """Return the network with random weights, or its function's, the same in every call; no generator is moved."""
+        """Return the network with random weights, or its function's, the same in every call; no generator is moved.
+
+        Raises:
+            ModelError: the library can't build it for images of the size asked.
+        """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(stream_seed("weights"))
-            return self.build(False)
+            try:
+                return self.build(False)
+            except ModelError:
+                raise
+            except Exception as error:  # an assertion of the library's, such as that patches must divide the image
+                known = f"; it was trained on images of {self.own_size} pixels" if self.own_size else ""
+                raise ModelError(
+                    f"backbone {self.backbone} can't be built for this image size: {error}{known}"
+                ) from error
 
 
 def find_source(backbone: str, image_size: int, *, any_size: bool) -> Source:
@@ -114,7 +128,10 @@ def _torchvision_source(backbone: str, image_size: int, any_size: bool) -> Sourc
         return typing.cast("nn.Module", builder(weights=None, **random_kwargs))
 
     mean, std = tuple(preset.mean), tuple(preset.std)
-    return Source(backbone, build, lambda _tensors: None, weights.url, mean, std, preset.interpolation.value)
+    own_size = int(preset.crop_size[0])
+    return Source(
+        backbone, build, lambda _tensors: None, weights.url, mean, std, preset.interpolation.value, own_size=own_size
+    )
 
 
 def _accepted(builder: Callable[..., nn.Module]) -> set[str]:
@@ -173,4 +190,7 @@ def _timm_source(backbone: str, image_size: int, own: OwnNetwork | None) -> Sour
         except Exception:  # the tensors aren't of this network; by what it fails depends on timm's code for it
             return None
 
-    return Source(backbone, build_registered, build_from_tensors, url, mean, std, interpolation, hub, own)
+    own_size = None if cfg is None else int(cfg.input_size[-1])
+    return Source(
+        backbone, build_registered, build_from_tensors, url, mean, std, interpolation, hub, own, own_size=own_size
+    )

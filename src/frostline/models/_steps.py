@@ -11,12 +11,16 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from frostline.models._copies import copy_to_meta
 from frostline.models._measuring import images_like
-from frostline.models._tracing import module_stack, reads_training
+from frostline.models._modes import ByMode, module_stack
+from frostline.models._tracing import reads_training
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from frostline.models._analysis import Analysis
     from frostline.models._measuring import Measured
 
-__all__ = ["Step", "constant_nodes", "steps_by_hooks", "steps_of_graph"]
+__all__ = ["Step", "steps_by_hooks", "steps_of_graph"]
 
 
 @dataclass(frozen=True)
@@ -24,59 +28,54 @@ class Step:
     """One operation in execution order.
 
     ``stack`` are the paths of the modules around it, outermost first, ending with its own where it is a module call;
-    ``shrinks`` tells a layer without parameters that makes a map smaller: pooling;
-    ``by_mode`` a layer that behaves by whether it is training.
+    ``first`` and ``last`` are the indices of the steps between which it takes effect: its own but for what is computed
+    from no image, which is computed wherever it is used; ``shrinks`` tells a layer without parameters that makes a map
+    smaller: pooling; ``mode_of`` is the path of the module by whose mode it behaves, the empty one for the network;
+    ``takes`` is the shape of an image's tensor that a layer is called with.
     """
 
     stack: tuple[str, ...]
     path: str | None
     parameters: frozenset[str]
-    buffers: frozenset[str]
     flops: int
+    first: int
+    last: int
     shrinks: bool = False
-    by_mode: bool = False
+    mode_of: str | None = None
+    takes: tuple[int, ...] | None = None
 
 
-def constant_nodes(graph: fx.Graph) -> set[fx.Node]:
-    """Return the nodes that depend on no image: parameters, constants, and what is computed from them alone."""
-    constant: set[fx.Node] = set()
-    for node in graph.nodes:
-        if node.op not in ("placeholder", "output") and all(arg in constant for arg in node.all_input_nodes):
-            constant.add(node)
-    return constant
-
-
-def steps_of_graph(module: nn.Module, graph: fx.Graph, measured: Measured) -> tuple[Step, ...]:
+def steps_of_graph(module: nn.Module, analysis: Analysis) -> tuple[Step, ...]:
     """Return one step for each node of a traced network.
 
-    What a constant node reads counts for the steps that use it, so that a parameter belongs where it takes effect.
+    What is read to compute something from no image counts for the steps that use it, so that a parameter belongs where
+    it takes effect.
     """
-    names, buffer_names = _names_by_id(module)
-    constant = constant_nodes(graph)
-    reads: dict[fx.Node, tuple[frozenset[str], frozenset[str]]] = {}
+    network, measured, dependence = analysis.network, analysis.measured, analysis.dependence
+    names = _names_by_id(module)
+    reads: dict[fx.Node, frozenset[str]] = {}
     steps = []
-    for node in graph.nodes:
-        parameters: set[str] = set()
-        buffers: set[str] = set()
-        for arg in node.all_input_nodes:
-            if arg in constant:
-                parameters |= reads[arg][0]
-                buffers |= reads[arg][1]
-        path, by_mode = None, False
+    for index, node in enumerate(network.graph.nodes):
+        free = node in dependence.free
+        parameters = frozenset[str]().union(*(reads[arg] for arg in dependence.inputs[node] if arg in dependence.free))
+        stack, path, mode_of = module_stack(node), None, None
         if node.op == "call_module":
             path = str(node.target)
-            layer = module.get_submodule(path)
-            by_mode = any(reads_training(m) for m in layer.modules())
+            layer = network.find(module, path)
             parameters |= {names[id(p)] for p in layer.parameters()}
-            buffers |= {buffer_names[id(b)] for b in layer.buffers()}
+            if isinstance(layer, ByMode):
+                mode_of = stack[-1] if stack else ""
+            elif any(reads_training(m) for m in layer.modules()):
+                mode_of = path
         elif node.op == "get_attr":
-            value = _attribute(module, str(node.target))
+            value = network.find(module, str(node.target))
             parameters |= {names[id(value)]} if id(value) in names else set()
-            buffers |= {buffer_names[id(value)]} if id(value) in buffer_names else set()
-        reads[node] = frozenset(parameters), frozenset(buffers)
-        read = (frozenset[str](), frozenset[str]()) if node in constant else reads[node]
-        shrinks = path is not None and not parameters and _shrinks(node, measured)
-        steps.append(Step(module_stack(node), path, *read, measured.flops.get(node, 0), shrinks, by_mode))
+        reads[node] = frozenset() if node in dependence.sizes else parameters  # a size takes no number
+        shrinks = path is not None and not parameters and not free and _shrinks(node, measured)
+        first, last = dependence.used(node, index)
+        own = frozenset[str]() if free else reads[node]
+        takes = None if path is None else _row_shape([measured.values[arg][0] for arg in node.all_input_nodes])
+        steps.append(Step(stack, path, own, measured.flops.get(node, 0), first, last, shrinks, mode_of, takes))
     return tuple(steps)
 
 
@@ -89,7 +88,7 @@ def steps_by_hooks(module: nn.Module, head_path: str, image_size: int) -> tuple[
 
 
 def _steps_by_hooks(module: nn.Module, head_path: str, image_size: int) -> tuple[Step, ...]:
-    names, buffer_names = _names_by_id(module)
+    names = _names_by_id(module)
     steps: list[Step] = []
     stack: list[str] = []
     counter = FlopCounterMode(display=False)
@@ -100,12 +99,14 @@ def _steps_by_hooks(module: nn.Module, head_path: str, image_size: int) -> tuple
         stack.append(path)
         entered.append((len(steps), counter.get_total_flops()))
 
-    def leave(path: str, layer: nn.Module) -> None:
+    def leave(path: str, layer: nn.Module, inputs: tuple[Any, ...]) -> None:
         first, flops = entered.pop()
         own = frozenset(names[id(p)] for p in layer.parameters())
         if path == head_path or next(layer.children(), None) is None:
-            buffers = frozenset(buffer_names[id(b)] for b in layer.buffers())
-            steps.append(Step(tuple(stack), path, own, buffers, counter.get_total_flops() - flops))
+            mode_of = path if any(reads_training(m) for m in layer.modules()) else None
+            index, total = len(steps), counter.get_total_flops()
+            takes = _row_shape(inputs)
+            steps.append(Step(tuple(stack), path, own, total - flops, index, index, mode_of=mode_of, takes=takes))
             assigned.update(own)
         else:
             assign_rest(first, own)
@@ -122,7 +123,7 @@ def _steps_by_hooks(module: nn.Module, head_path: str, image_size: int) -> tuple
         inside = path.startswith(head_path + ".")
         if path and not inside:
             handles.append(layer.register_forward_pre_hook(lambda _m, _i, p=path: enter(p)))
-            handles.append(layer.register_forward_hook(lambda m, _i, _o, p=path: leave(p, m)))
+            handles.append(layer.register_forward_hook(lambda m, i, _o, p=path: leave(p, m, i)))
     training = module.training
     try:
         with torch.no_grad(), counter:
@@ -135,13 +136,13 @@ def _steps_by_hooks(module: nn.Module, head_path: str, image_size: int) -> tuple
     return tuple(steps)
 
 
-def _names_by_id(module: nn.Module) -> tuple[dict[int, str], dict[int, str]]:
-    return {id(p): n for n, p in module.named_parameters()}, {id(b): n for n, b in module.named_buffers()}
+def _names_by_id(module: nn.Module) -> dict[int, str]:
+    return {id(p): n for n, p in module.named_parameters()}
 
 
-def _attribute(module: nn.Module, target: str) -> Any:
-    owner, _, name = target.rpartition(".")
-    return getattr(module.get_submodule(owner), name)
+def _row_shape(values: Sequence[Any]) -> tuple[int, ...] | None:
+    """Return the shape of one image's part of the first of some values, if that is a tensor."""
+    return tuple(values[0].shape[1:]) if values and isinstance(values[0], torch.Tensor) else None
 
 
 def _shrinks(node: fx.Node, measured: Measured) -> bool:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BackboneFacts", "CutFacts", "StageFacts", "backbone_facts", "known_facts", "library_versions"]
 
-FORMAT = 2
+FORMAT = 3
 """Raised whenever the same libraries would give other facts, so that older files are not read."""
 
 
