@@ -15,6 +15,7 @@ from frostline.features import FeatureStore, _engine
 from frostline.features._engine import largest_difference
 from frostline.features._openvino import OpenVinoEngine
 from frostline.features._torch import TorchEngine
+from frostline.training import on_threads
 
 from . import passes
 from .passes import BATCH_SIZE, SHAPES, N, Prefix, contents, images, make_specs, normalise_batch, run
@@ -209,6 +210,28 @@ def test_openvino_gives_the_same_bits_whatever_its_threads() -> None:
         found = openvino.Core().compile_model(engine.model, "CPU", settings)(images()[:BATCH_SIZE])
         for index, rows in enumerate(expected):
             assert np.array_equal(found[index], rows)
+
+
+@pytest.mark.parametrize("layout", ["contiguous", "channels_last"])
+def test_on_torch_an_images_row_depends_on_no_other_image_and_on_no_threads(layout: Layout) -> None:
+    """In a batch it does: the last numbers of a tensor go through other code than those before them."""
+    torch.manual_seed(0)
+    squeeze = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(7, 3, 1), nn.SiLU(), nn.Conv2d(3, 5, 1), nn.Sigmoid())
+    module = nn.Sequential(nn.Conv2d(3, 7, 3), nn.BatchNorm2d(7), nn.GELU(), squeeze, nn.Flatten(), nn.Linear(5, 9))
+    whole = nn.Sequential(module.eval())
+    module.register_forward_pre_hook(lambda _module, inputs: (inputs[0].float(),))
+    whole.register_forward_hook(lambda _module, _inputs, rows: (rows,))
+    drawn = np.random.Generator(np.random.PCG64(0)).integers(0, 256, (11, 3, 9, 9), np.uint8)
+    found = []
+    for threads in (1, 2):
+        for order in (np.arange(11), np.arange(11)[::-1].copy()):
+            for size in (1, 4, 11):
+                with on_threads(threads):
+                    engine = TorchEngine(whole, torch.from_numpy(drawn), "cpu", layout)
+                    batches = [drawn[order[i : i + size]] for i in range(0, 11, size)]
+                    rows = np.concatenate([outputs[0] for outputs in engine.run(batches)])
+                found.append(rows[np.argsort(order)])
+    assert all(np.array_equal(rows, found[0]) for rows in found)
 
 
 @pytest.mark.gpu
