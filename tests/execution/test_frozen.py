@@ -30,9 +30,10 @@ def test_statistics_that_drift_stop_the_run(
         return freeze(module, chain, train_from, "batch", tail_norm)
 
     monkeypatch.setattr(f"frostline.training.{where}.freeze", naive)
-    study = small_study({**RESNET, "train_from": "layer4"})
+    # Stages before the first frost line run in eval mode by themselves; those that were trained and frozen again don't.
+    phases = [{"train_from": "layer3", "epochs": 1}, {"train_from": "layer4", "epochs": 1}]
     with pytest.raises(TrainingError, match="resnet18: a parameter or buffer before layer4 changed"):
-        frostline.run(study, resume=False, **options)
+        frostline.run(small_study({**RESNET, "phases": phases}), resume=False, **options)
 
 
 def test_stacked_heads_that_touch_what_is_frozen_stop_the_run(monkeypatch: pytest.MonkeyPatch) -> None:

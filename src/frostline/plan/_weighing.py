@@ -77,13 +77,13 @@ class Group:
     def why(self, cut: str, stored: Collection[str]) -> str:
         """Return why a cut is stored, among those that are."""
         saved, cost = self._savings[cut], self._price(stored)
-        price = f"the pass takes {format_seconds(cost)}" if cost else "they are stored already"
+        price = f"storing them takes {format_seconds(cost)}" if cost else "they are stored already"
         return f"{_describe_saving(saved)}; {price}"
 
     def why_not(self, cut: str) -> str:
         """Return why a cut isn't wanted."""
         saved, cost = self._savings[cut], self._price([cut])
-        price = f"the pass would take {format_seconds(cost)}" if cost else "they are stored already"
+        price = f"storing them would take {format_seconds(cost)}" if cost else "they are stored already"
         return f"recomputing is cheaper: {_describe_saving(saved)}; {price}"
 
     def _price(self, cuts: Collection[str]) -> float:
