@@ -72,6 +72,15 @@ def test_a_budget_is_kept(disk: int, activations: str) -> None:
     assert made.totals.bytes <= disk
 
 
+@pytest.mark.parametrize("disk", [10**6, 6 * 10**6, 10**7, 3 * 10**7, None])
+@pytest.mark.parametrize("changes", [{"prefix": 1.0}, {"prefix": 1e-9}, {"store": 1e3}, {"train": (9.0,) * 4}])
+def test_no_clock_decides_which_rows_are_halved(disk: int | None, changes: dict[str, Any]) -> None:
+    """Rows that are computed anew are rounded like those that are stored: measured rates decide between these alone."""
+    arms = [{**arm, "activations": "auto"} for arm in (HEAD, LATE, EARLY, {**LATE, "weights": "none"})]
+    before, after = plan(*arms, disk=disk), plan(*arms, disk=disk, **changes)
+    assert [t.activations for t in before.trajectories] == [t.activations for t in after.trajectories]
+
+
 def test_the_test_images_of_the_chosen_arm_are_counted() -> None:
     made = plan(HEAD)
     assert made.totals.bytes == ROOM["head"]

@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from frostline.errors import BudgetError
-from frostline.plan._disk import fit, rows_of
+from frostline.plan._disk import choose_halved, fit, kind_of, rows_of
 from frostline.plan._passes import nothing_stored, source_of
 from frostline.plan._weighing import Group
 from frostline.quantities import format_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from frostline.models.facts import BackboneFacts, CutFacts
     from frostline.plan._costs import CostModel, EpochWork
     from frostline.plan._disk import Place, Rows
     from frostline.plan._passes import Stored
-    from frostline.plan._plan import Activations, CachePolicy, Decided, Mode
+    from frostline.plan._plan import Activations, CachePolicy, Decided, Mode, Source
     from frostline.plan._trajectories import Node
     from frostline.study import Arm, Recipe
 
@@ -69,14 +69,15 @@ def choose_modes(
         if settled.mode == "cached":
             taken.append(rows_of(recipe, settled.cut, settled.activations, counts))
     weighed = [Group(group, arms, works, counts, costs_of, rows_stored) for group in groups.values()]
-    shelved = (_store_all if cache == "always" else _store_what_pays)(weighed, counts, disk, taken)
+    halved = choose_halved([group.candidate(cut) for group in weighed for cut in group.wanted], counts, disk, taken)
+    shelved = (_store_all if cache == "always" else _store_what_pays)(weighed, counts, disk, taken, halved)
     for group, places in zip(weighed, shelved, strict=True):
         stored = [cut for cut, place in places.items() if place.refused is None]
         for node in group.nodes:
             cut = node.deepest.name
             if cut not in stored:
                 why = str(places[cut].refused) if cut in places else group.why_not(cut)
-                choices[node.id] = Choice("recomputed", node.deepest, why, _numbers(arms[node.arm].recipe))
+                choices[node.id] = Choice("recomputed", node.deepest, why, kind_of(group.candidate(cut), halved))
                 continue
             why = "as asked" if cache == "always" else group.why(cut, stored)
             if places[cut].halved and disk is not None:
@@ -86,11 +87,15 @@ def choose_modes(
 
 
 def _store_all(
-    groups: Sequence[Group], counts: Mapping[str, int], disk: int | None, taken: Sequence[Mapping[Rows, int]]
+    groups: Sequence[Group],
+    counts: Mapping[str, int],
+    disk: int | None,
+    taken: Sequence[Mapping[Rows, int]],
+    halved: Collection[Source],
 ) -> list[dict[str, Place]]:
     """Return where every cut of every group is stored; BudgetError where they don't fit."""
     candidates = [group.candidate(cut) for group in groups for cut in group.wanted]
-    places, total = fit(candidates, counts, disk, taken)
+    places, total = fit(candidates, counts, disk, taken, halved)
     if disk is not None and any(place.refused for place in places):
         exact = any(candidate.recipe.activations == "float32" for candidate in candidates)
         halve = ', halve what is stored (activations = "float16", or "auto")' if exact else ""
@@ -102,13 +107,18 @@ def _store_all(
 
 
 def _store_what_pays(
-    groups: Sequence[Group], counts: Mapping[str, int], disk: int | None, taken: Sequence[Mapping[Rows, int]]
+    groups: Sequence[Group],
+    counts: Mapping[str, int],
+    disk: int | None,
+    taken: Sequence[Mapping[Rows, int]],
+    halved: Collection[Source],
 ) -> list[dict[str, Place]]:
     """Return where the cuts that save time are stored, as far as they fit, and why the others of them don't."""
     for group in groups:
         group.give_up_losses(group.wanted)
     while True:
-        places, _ = fit([group.candidate(cut) for group in groups for cut in group.wanted], counts, disk, taken)
+        candidates = [group.candidate(cut) for group in groups for cut in group.wanted]
+        places, _ = fit(candidates, counts, disk, taken, halved)
         shelved = _by_group(groups, places)
         # What doesn't fit may leave a pass behind for which the rest doesn't pay, and the room that the rest takes.
         lost = [

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from frostline.plan._plan import Activations, Source
     from frostline.study import Recipe
 
-__all__ = ["Candidate", "Place", "Rows", "Shelf", "fit", "rows_of"]
+__all__ = ["Candidate", "Place", "Rows", "Shelf", "choose_halved", "fit", "kind_of", "rows_of"]
 
 FOLDER_BYTES, RECORD_BYTES_PER_ROW = 4096, 2
 """What the store writes beside the rows, rounded up: a description of each set of them, and checksums by shard."""
@@ -32,12 +32,13 @@ class Rows(NamedTuple):
 class Candidate:
     """Rows of one source at one cut, stored for all trajectories that enter there, or for none.
 
-    ``recipe`` is one of theirs, ``seconds`` what storing saves them in training.
+    ``recipe`` is one of theirs, ``operations`` what storing saves them in training: counted, as seconds would have a
+    clock decide which rows a budget halves.
     """
 
     recipe: Recipe
     cut: CutFacts
-    seconds: float
+    operations: float
 
     @property
     def network(self) -> Source:
@@ -104,49 +105,58 @@ class Place:
     refused: str | None
 
 
+def choose_halved(
+    candidates: Sequence[Candidate],
+    counts: Mapping[str, int],
+    disk: int | None,
+    taken: Sequence[Mapping[Rows, int]] = (),
+) -> frozenset[Source]:
+    """Return the networks whose ``auto`` is float16, were everything stored that can be: sizes decide, and no clock.
+
+    A recipe's ``auto`` is float32 where that lets everything be stored that float16 would, network by network: the
+    cuts of one network come out of one pass.
+    """
+    autos = list(dict.fromkeys(c.network for c in candidates if c.recipe.activations == "auto"))
+    halved: frozenset[Source] = frozenset()
+    places, _ = fit(candidates, counts, disk, taken, halved)
+    if not autos or not _refused(places):
+        return halved
+    halved = frozenset(autos)
+    places, _ = fit(candidates, counts, disk, taken, halved)
+    for network in autos:
+        exact, _ = fit(candidates, counts, disk, taken, halved - {network})
+        gains = any(c.network == network and p.refused is None for c, p in zip(candidates, exact, strict=True))
+        if gains and _refused(exact) <= _refused(places):
+            places, halved = exact, halved - {network}
+    return halved
+
+
 def fit(
     candidates: Sequence[Candidate],
     counts: Mapping[str, int],
     disk: int | None,
     taken: Sequence[Mapping[Rows, int]] = (),
+    halved: Collection[Source] = (),
 ) -> tuple[list[Place], int]:
-    """Choose which candidates are stored within a budget, those first that save the most time for a byte.
+    """Choose which candidates are stored within a budget, those first that save the most work for a byte.
 
-    A recipe's ``auto`` is float32 where that lets everything be stored that float16 would, network by network: the
-    cuts of one network come out of one pass.
+    Args:
+        candidates: what may be stored; those of ``auto`` in float16 where their network is halved.
+        counts: images by split.
+        disk: the budget in bytes, None for no limit.
+        taken: rows that are stored in any case.
+        halved: see ``choose_halved``.
 
     Returns:
         A place for each candidate, and the bytes that all of them would take, refused ones too.
     """
-    autos = list(dict.fromkeys(c.network for c in candidates if c.recipe.activations == "auto"))
-    places, total = _fill(candidates, counts, disk, taken, set())
-    if not autos or not _refused(places):
-        return places, total
-    halved = set(autos)
-    places, total = _fill(candidates, counts, disk, taken, halved)
-    for network in autos:
-        exact, larger = _fill(candidates, counts, disk, taken, halved - {network})
-        gains = any(c.network == network and p.refused is None for c, p in zip(candidates, exact, strict=True))
-        if gains and _refused(exact) <= _refused(places):
-            places, total, halved = exact, larger, halved - {network}
-    return places, total
-
-
-def _fill(
-    candidates: Sequence[Candidate],
-    counts: Mapping[str, int],
-    disk: int | None,
-    taken: Sequence[Mapping[Rows, int]],
-    halved: Collection[Source],
-) -> tuple[list[Place], int]:
-    """Store the candidates in turn where there is room, those of ``auto`` in float16 where their network is halved."""
     shelf, everything = Shelf(), Shelf()
     for rows in taken:
         shelf.add(rows)
         everything.add(rows)
-    kinds = [_kind(candidate, halved) for candidate in candidates]
+    kinds = [kind_of(candidate, halved) for candidate in candidates]
     sizes = [rows_of(c.recipe, c.cut, kind, counts) for c, kind in zip(candidates, kinds, strict=True)]
-    density = [c.seconds / max(sum(rows.values()), 1) for c, rows in zip(candidates, sizes, strict=True)]
+    density = [c.operations / max(sum(rows.values()), 1) for c, rows in zip(candidates, sizes, strict=True)]
     refused: dict[int, str] = {}
     for i in sorted(range(len(candidates)), key=lambda i: -density[i]):
         everything.add(sizes[i])
@@ -172,7 +182,8 @@ def _refused(places: Sequence[Place]) -> set[int]:
     return {i for i, place in enumerate(places) if place.refused is not None}
 
 
-def _kind(candidate: Candidate, halved: Collection[Source]) -> Activations:
+def kind_of(candidate: Candidate, halved: Collection[Source]) -> Activations:
+    """Return the numbers of a candidate's rows, stored or computed anew."""
     if candidate.recipe.activations != "auto":
         return candidate.recipe.activations
     return "float16" if candidate.network in halved else "float32"

@@ -44,17 +44,19 @@ class Group:
         )
         self._by_cut: dict[str, list[Node]] = defaultdict(list)
         self._savings: dict[str, float] = defaultdict(float)
+        self._operations: dict[str, float] = defaultdict(float)
         for node in nodes:
             costs, cut = costs_of(arms[node.arm].recipe), node.deepest
             recomputed = costs.recomputed_seconds(works[node.id], cut)
             self._by_cut[cut.name].append(node)
+            self._operations[cut.name] += node.epochs * (counts["train"] + counts["val"]) * cut.flops_before
             self._savings[cut.name] += node.epochs * (recomputed - costs.epoch_seconds(works[node.id], cut))
         self.wanted = sorted(self._by_cut)
 
     def candidate(self, cut: str) -> Candidate:
         """Return the rows at a cut, for the budget."""
         nodes = self._by_cut[cut]
-        return Candidate(self.recipe, nodes[0].deepest, self._savings[cut])
+        return Candidate(self.recipe, nodes[0].deepest, self._operations[cut])
 
     def give_up_losses(self, cuts: Collection[str]) -> bool:
         """Want no more those of some cuts that don't save what storing them costs; return whether there are any.
