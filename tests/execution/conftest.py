@@ -10,9 +10,10 @@ from tests.execution.rates import made_up
 import frostline.places
 from frostline.execution import _busy, _calibration
 from frostline.execution._bench import Bench
+from frostline.training import on_threads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -38,6 +39,13 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take the machine for idle, whatever else runs on it while the tests do."""
     monkeypatch.setattr(_busy, "MOST_SHARE", 1.0)
     monkeypatch.setattr(_busy, "AGREEMENT", 0.0)
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    """Have torch compute on two threads, whatever the tests are given."""
+    with on_threads(2):
+        yield
 
 
 @pytest.fixture(autouse=True)

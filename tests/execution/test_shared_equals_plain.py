@@ -203,6 +203,7 @@ def test_shared_equals_plain(recipe: dict[str, Any]) -> None:
     compare_on_torch(recipe, run_plain(json.dumps(recipe)))
 
 
+@pytest.mark.usefixtures("two_threads")
 @pytest.mark.parametrize("numerics", NUMERICS.values(), ids=NUMERICS.keys())
 @pytest.mark.parametrize(
     "row", [pytest.param(row, marks=() if row in BACKBONES[:2] else pytest.mark.slow) for row in BACKBONES]
@@ -217,7 +218,9 @@ def test_shared_equals_plain_in_every_layout_and_on_threads(
     (trajectory,) = frostline.plan_study(study).trajectories
     assert trajectory.layout == ("channels_last" if x86 else "contiguous")
     assert trajectory.threads == threads
-    compare_on_torch(TABLE[row], frostline.run(study, plain=True, resume=False))
+    plain = frostline.run(study, plain=True, resume=False)
+    assert [(t["layout"], t["threads"]) for t in plain.plan["trajectories"]] == [(trajectory.layout, threads)]
+    compare_on_torch(TABLE[row], plain)
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ class Processes:
 
 
 @pytest.fixture
-def processes(monkeypatch: pytest.MonkeyPatch) -> Processes:
+def processes(monkeypatch: pytest.MonkeyPatch, two_threads: None) -> Processes:
     """Have plans use two processes whatever they take to start, and return what is known of them."""
     monkeypatch.setattr("frostline.plan._side_by_side.START_SECONDS", 0.0)
     seen = Processes()

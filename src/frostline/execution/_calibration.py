@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Asked", "Known", "known_rates", "measure_rates", "measured_cuts", "rates_path", "read_known"]
 
-MACHINE = f"{platform.node()}-{platform.machine()}-{os.cpu_count()}"
-"""Whose rates they are: a cache directory may be shared between machines."""
+MACHINE = f"{platform.node()}-{platform.machine()}-{os.environ.get('OMP_NUM_THREADS') or os.cpu_count()}"
+"""Whose rates they are: a cache directory may be shared between machines, and a process may have fewer threads."""
 
 WAY = 3
 """How rates are measured, counted up when that changes: rates of another way are measured anew."""

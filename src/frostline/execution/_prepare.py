@@ -89,6 +89,7 @@ def prepare(
     measuring: Callable[[], AbstractContextManager[None]] = nullcontext,
     bench: Bench | None = None,
     device: str = "cpu",
+    threads: int | None = None,
 ) -> Prepared:
     """Read what planning needs: the images' labels, the networks' stages, and this machine's rates.
 
@@ -103,6 +104,7 @@ def prepare(
         measuring: what measuring happens within, so that its time can be counted.
         bench: the process that measures, which may have started already.
         device: the kind it all runs on.
+        threads: those that torch has in this process; left out, those that it had when the machine was measured.
 
     Raises:
         StudyError, DataError, ModelError: the study asks for what isn't there.
@@ -138,6 +140,8 @@ def prepare(
                 listener(Notice(f"{rates.doubt}; it is measured anew next time"))
             if situation is not None:
                 rates = replace(rates, setup=0.0)  # what was compiled to be measured is what the pass uses
+        if threads is not None:  # which decide bits, as nothing does that was measured
+            rates = replace(rates, threads=threads)
         costs[key] = CostModel(facts, rates, device, only_here=is_only_here(facts.backbone))
     return Prepared(study, arms, dataset, costs)
 

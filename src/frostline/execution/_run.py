@@ -8,6 +8,8 @@ from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from frostline.errors import FrostlineError, LedgerError
 from frostline.execution._bench import Bench
 from frostline.execution._checks import check_networks, raise_problems
@@ -36,8 +38,6 @@ from frostline.plan import read_budgets
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
-
-    import torch
 
     from frostline.plan import Budgets, CachePolicy, Plan
     from frostline.study import Study
@@ -116,7 +116,10 @@ def _run(
         basis = describe_basis(study, networks, chosen_device, chosen_engine)
         for note in networks.notes:
             emit(Notice(note))
-        prepared = prepare(study, emit, networks, engines, chosen_engine, spent.measuring, bench, chosen_device.type)
+        threads = torch.get_num_threads()
+        prepared = prepare(
+            study, emit, networks, engines, chosen_engine, spent.measuring, bench, chosen_device.type, threads
+        )
     for warning in prepared.dataset.warnings:
         emit(Notice(warning))
     place = Path(workspace) if workspace is not None else workspace_directory()
