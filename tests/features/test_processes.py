@@ -51,16 +51,16 @@ class Workers:
                 return int(answer["pid"])
             self.waiting.append(answer)
 
-    def until(self, pid: int, kind: str) -> dict[str, Any]:
-        """Wait for an answer of a kind from a process."""
+    def until(self, pid: int, *kinds: str) -> dict[str, Any]:
+        """Wait for an answer of one of some kinds from a process."""
         for answer in self.waiting:
-            if answer["pid"] == pid and kind in answer:
+            if answer["pid"] == pid and answer.keys() & set(kinds):
                 self.waiting.remove(answer)
                 return answer
         while True:
             answer = self._next()
-            if answer["pid"] == pid and (kind in answer or "error" in answer):
-                assert kind in answer, answer
+            if answer["pid"] == pid and answer.keys() & {*kinds, "error"}:
+                assert "error" not in answer, answer
                 return answer
             self.waiting.append(answer)
 
@@ -98,8 +98,8 @@ def test_a_pass_killed_again_and_again_ends_bit_identical(
     for kill in range(n_kills):
         pid = workers.start(CUTS, seconds_a_batch=0.01, engine=engine)
         if kill % 3:
-            workers.until(pid, "progress")
-        time.sleep(generator.uniform(0, 0.1))
+            workers.until(pid, "progress", "report")
+        time.sleep(generator.uniform(0, 0.3))
         os.kill(pid, signal.SIGKILL)
         resumed_from.append(n_records(store))
         assert resumed_from == sorted(resumed_from)  # what was stored stays

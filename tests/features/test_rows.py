@@ -101,7 +101,7 @@ def test_activations_beyond_float16_are_refused(store: FeatureStore, monkeypatch
                 yield tuple(output * 1e6 for output in outputs)
 
     monkeypatch.setitem(_engine.ENGINES, "torch", Loud)
-    with pytest.raises(FeatureError, match=r"resnet18 at head: .* beyond the 65504 .* activations = \"float32\""):
+    with pytest.raises(FeatureError, match=r"resnet18 at head: .* beyond the 65,504 .* activations = \"float32\""):
         run(store, ["head"], "float16")
     assert store.open(make_specs(["head"], "float16")[0]) is None
 

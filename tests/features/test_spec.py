@@ -27,6 +27,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "cut": {"cut": "head"},
     "dtype": {"dtype": "float16"},
     "engine": {"engine": "torch"},
+    "layout": {"layout": "channels_last"},
 }
 
 

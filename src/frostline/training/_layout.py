@@ -20,5 +20,9 @@ def apply_layout(model: torch.nn.Module, layout: Layout) -> None:
 
 
 def in_layout(tensors: tuple[torch.Tensor, ...], layout: Layout) -> tuple[torch.Tensor, ...]:
-    """Return tensors with maps [B, C, H, W] laid out; others, such as tokens [B, T, D], as they are."""
-    return tuple(t.contiguous(memory_format=_FORMATS[layout]) if t.dim() == 4 else t for t in tensors)
+    """Return copies of tensors with maps [B, C, H, W] laid out; others, such as tokens [B, T, D], are contiguous.
+
+    Copies, as torch's own memory begins at multiples of 64 bytes and NumPy's may not, and as maps of one pixel have
+    strides of either layout: products round by both.
+    """
+    return tuple(t.clone(memory_format=_FORMATS[layout] if t.dim() == 4 else torch.contiguous_format) for t in tensors)
