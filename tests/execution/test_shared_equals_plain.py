@@ -140,6 +140,9 @@ BACKBONES = [
 ]
 """A row for each backbone, to be compared in every layout and on several threads."""
 
+ANEW = {"resnet18 layer4 sgd nesterov", "lite0 head", "resnet18 crop-flip x3", "resnet18 gradual"}
+"""Rows that the default tests compare stored and computed anew."""
+
 NUMERICS = {
     "contiguous, 1 thread": (False, 1),
     "contiguous, 2 threads": (False, 2),
@@ -180,11 +183,9 @@ def assert_equal(shared: RunRecord, plain: RunRecord, tolerance: float) -> None:
 
 
 def compare_on_torch(recipe: dict[str, Any], plain: RunRecord) -> None:
-    """Stored or computed anew, on the torch engine: equal to the plain loop, and to each other in every bit."""
-    stored, anew = (run_shared(recipe, "torch", cache) for cache in ("always", "never"))
-    assert_equal(anew, stored, 0)
+    """Compare with the plain loop what the torch engine stored: equal in every bit, unless heads were stacked."""
+    stored = run_shared(recipe, "torch")
     stacked = any(group["stacked"] for group in stored.plan["groups"])
-    assert stacked == any(group["stacked"] for group in anew.plan["groups"])
     assert_equal(stored, plain, STACKED_TOLERANCE if stacked else 0)
 
 
@@ -206,7 +207,7 @@ def test_shared_equals_plain(recipe: dict[str, Any]) -> None:
 @pytest.mark.usefixtures("two_threads")
 @pytest.mark.parametrize("numerics", NUMERICS.values(), ids=NUMERICS.keys())
 @pytest.mark.parametrize(
-    "row", [pytest.param(row, marks=() if row in BACKBONES[:2] else pytest.mark.slow) for row in BACKBONES]
+    "row", [pytest.param(row, marks=() if row == BACKBONES[0] else pytest.mark.slow) for row in BACKBONES]
 )
 def test_shared_equals_plain_in_every_layout_and_on_threads(
     row: str, numerics: tuple[bool, int], monkeypatch: pytest.MonkeyPatch
@@ -231,10 +232,21 @@ def test_shared_equals_plain_by_default(recipe: dict[str, Any]) -> None:
     compare(recipe)
 
 
-@pytest.mark.parametrize("row", ["resnet18 layer4 sgd nesterov", "lite0 head", "resnet18 crop-flip fresh"])
-def test_recomputed_equals_cached_on_openvino(row: str) -> None:
-    caches = ("always", "never")
-    stored, anew = (run_shared(TABLE[row], "openvino", cache) for cache in caches)
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+@pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param(row, marks=() if row in ANEW else pytest.mark.slow)
+        for row in TABLE
+        if "all" not in row and "frozen norm batch" not in row and "fresh" not in row
+    ],
+)
+def test_rows_computed_anew_equal_stored_ones(row: str, engine: str) -> None:
+    """In every bit, and stacked heads too: whether rows are stored is a matter of time and room."""
+    stored, anew = (run_shared(TABLE[row], engine, cache) for cache in ("always", "never"))
+    assert {t["mode"] for t in stored.plan["trajectories"]} == {"cached"}
+    assert {t["mode"] for t in anew.plan["trajectories"]} == {"recomputed"}
+    assert [g["stacked"] for g in anew.plan["groups"]] == [g["stacked"] for g in stored.plan["groups"]]
     assert_equal(anew, stored, 0)
 
 

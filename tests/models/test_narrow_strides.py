@@ -33,7 +33,7 @@ def test_which_convolutions(layer: nn.Module, narrow: bool) -> None:
 @pytest.mark.parametrize(
     ("backbone", "layout"),
     [
-        ("timm:mobileone_s0", "contiguous"),
+        pytest.param("timm:mobileone_s0", "contiguous", marks=pytest.mark.slow),
         pytest.param("timm:repvgg_a0", "contiguous", marks=pytest.mark.slow),
         pytest.param("timm:fastvit_t8", "contiguous", marks=pytest.mark.slow),
         ("resnet18", "channels_last"),
