@@ -176,3 +176,14 @@ def test_tables_fit_a_terminal(workspace: Path, spawn: Spawn, columns: int) -> N
         result = spawn(*words, COLUMNS=str(columns))
         assert max(len(line) for line in result.stdout.splitlines()) <= columns
         assert "…" not in result.stdout
+
+
+@pytest.mark.parametrize("option", ["--csv", "--parquet"])
+def test_another_kind_of_file_is_not_overwritten(option: str, workspace: Path, invoke: Invoke, tmp_path: Path) -> None:
+    write_run(workspace)
+    study = tmp_path / "mine.toml"
+    study.write_text("name = 'mine'")
+    result = invoke("show", option, str(study))
+    assert result.exit_code == 1
+    assert f'mine.toml exists and doesn\'t end in ".{option[2:]}": name another file' in result.stderr
+    assert study.read_text() == "name = 'mine'"

@@ -324,11 +324,14 @@ SPLIT_ROWS = "".join(f"{name},{name.split('/')[0]},train\n" for name in GOOD)
 TABLES: dict[str, tuple[str | bytes, str]] = {
     "empty": ("", "is empty; a header line with path,label is needed"),
     "header only": ("path,label\n", "has a header but no rows"),
-    "no header": (ROWS, 'has no column "path" but cat/0.png, cat; name the right one in data.image_column'),
-    "no path column": (f"pathh,label\n{ROWS}", 'has no column "path" but pathh, label; did you mean "pathh"'),
+    "no header": (ROWS, 'has no column "path"; its columns are cat/0.png, cat: name one in data.image_column'),
+    "no path column": (
+        f"pathh,label\n{ROWS}",
+        'has no column "path"; its columns are pathh, label: name one in data.image_column; did you mean "pathh"',
+    ),
     "no label column": (
         f"path,lable\n{ROWS}",
-        'has no column "label" but path, lable; did you mean "lable"',
+        'has no column "label"; its columns are path, lable: name one in data.label_column; did you mean "lable"',
     ),
     "a column twice": (f"path,label,label\n{ROWS}", "the header names column label more than once"),
     "an empty label": (

@@ -13,7 +13,6 @@ from frostline.execution import _calibration
 from frostline.execution._calibration import Asked
 from frostline.execution._gathering import TRAINING
 from frostline.execution.events import Event, Notice
-from frostline.training import on_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,16 +66,3 @@ def test_damaged_rates_are_measured_again(fresh_places: Callable[[str], None]) -
     path.write_text(path.read_text()[:-20])
     assert _calibration.known_rates(facts, asked) is None
     assert _calibration.measure_rates(facts, asked) == rates
-
-
-@pytest.mark.parametrize("threads", [1, 2])
-def test_threads_are_those_of_this_process_not_of_the_one_that_measured(
-    threads: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The rates made up for these tests are those of two threads."""
-    monkeypatch.setattr("frostline.plan._numerics.OPERATIONS_A_THREAD", 1.0)
-    study = small_study({**RESNET, "train_from": "layer4", "epochs": 1}, train=32, val=20)
-    with on_threads(threads):
-        record = frostline.run(study, resume=False)
-    assert [t["threads"] for t in record.plan["trajectories"]] == [threads]
-    assert record.plan["basis"]["numerics"]["threads"] == threads

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     [
         ({"backbone": "resnet5O"}, 'backbone "resnet5O" is unknown; did you mean "resnet50"'),
         ({"backbone": "timm:nope_nope"}, 'backbone "timm:nope_nope" is unknown'),
-        ({**LITE0, "train_from": "layer4"}, 'train_from "layer4" is no place in timm:tf_efficientnet_lite0'),
-        ({**RESNET, "train_from": "layer5"}, 'train_from "layer5" is no place in resnet18; did you mean "layer'),
+        ({**LITE0, "train_from": "layer4"}, 'train_from "layer4" is not a stage of timm:tf_efficientnet_lite0'),
+        ({**RESNET, "train_from": "layer5"}, 'train_from "layer5" is not a stage of resnet18; did you mean "layer'),
         (
             {**RESNET, "weights": "nowhere.pth"},
             'weights: no file "nowhere.pth": give a file ending in .safetensors',

@@ -27,6 +27,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "cut": {"cut": "head"},
     "dtype": {"dtype": "float16"},
     "engine": {"engine": "torch"},
+    "maker": {"maker": "torch 2.14.1, cpu AVX512"},
     "layout": {"layout": "channels_last"},
 }
 

@@ -133,7 +133,7 @@ def test_faults(fault: str, server: Server, file: bytes, checkpoints: Path, monk
         load_backbone(SMALL, "default", 64)
     message = str(caught.value)
     reasons = {"bad hash": "invalid hash", "not found": "404", "no network": "refused"}
-    assert f"the weights of {SMALL} can't be had from {url}: " in message
+    assert f"the weights of {SMALL} could not be downloaded from {url}: " in message
     assert reasons.get(fault, "") in message
     assert f"put that file at {checkpoints / name}, or set weights to a local file" in message
     assert not list(checkpoints.glob("*"))  # nothing half-done stays
@@ -190,7 +190,7 @@ def test_timm_without_a_network(hub: Path, server: Server, monkeypatch: pytest.M
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(
-        WeightsError, match=rf"can't be had from {server.address}/{REPO}/.*set weights to its local path"
+        WeightsError, match=rf"could not be downloaded from {server.address}/{REPO}/.*set weights to its local path"
     ):
         load_backbone("timm:test_vit", "default", 160)
 

@@ -214,7 +214,7 @@ def test_without_its_weights_a_vit_takes_any_size() -> None:
 @pytest.mark.parametrize(
     ("name", "train_from", "message"),
     [
-        ("resnet18", "layer5", r'train_from "layer5" is no place in resnet18; did you mean "layer[1-4]"\?'),
+        ("resnet18", "layer5", r'train_from "layer5" is not a stage of resnet18; did you mean "layer[1-4]"\?'),
         ("resnet18", "Head", r'did you mean "head"\? \(stages: all, stem, layer1, layer2, layer3, layer4, head;'),
         (
             "swin_t",

@@ -121,7 +121,7 @@ def test_a_prefix_stays_in_eval_mode_and_follows_the_model(chain: Chain) -> None
 
 def test_an_unknown_place(chain: Chain) -> None:
     with pytest.raises(
-        ModelError, match=r'train_from "layre4" is no place in resnet18; did you mean "layer4"\?.*stem,'
+        ModelError, match=r'train_from "layre4" is not a stage of resnet18; did you mean "layer4"\?.*stem,'
     ):
         freeze(chain.model, chain, "layre4")
 

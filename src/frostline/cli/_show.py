@@ -95,7 +95,11 @@ def _run_or_study(given: str | None) -> str | None:
 
 def _export(record: "RunRecord", csv: Path | None, parquet: Path | None) -> None:
     from frostline import report
+    from frostline.errors import FrostlineError
 
+    for path, suffix in ((csv, ".csv"), (parquet, ".parquet")):
+        if path is not None and path.exists() and path.suffix != suffix:
+            raise FrostlineError(f'{path} exists and doesn\'t end in "{suffix}": name another file, or remove it')
     if csv is not None:
         report.write_csv(record, csv)
         typer.echo(f"wrote {csv}", err=True)

@@ -101,6 +101,6 @@ def _one(where: str, columns: Sequence[str], found: list[int], what: str, name: 
         raise DataError(f"{where}: {several} may all be the {what} column; name one in data.{what}_column")
     named = [each for each in columns if each]
     raise DataError(
-        f'{where}: has no column "{name}" but {", ".join(named)}{closest(name, named)}; '
-        f"name the right one in data.{what}_column"
+        f'{where}: has no column "{name}"; its columns are {", ".join(named)}: name one in data.{what}_column'
+        f"{closest(name, named)}"
     )

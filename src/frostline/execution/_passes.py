@@ -56,6 +56,7 @@ def make_pass(context: Context, planned: PassPlan) -> None:
                 engine=context.engine,
                 batch_size=planned.batch_size,
                 layout=context.costs(planned.backbone, planned.image_size).layout,
+                apart=[cut for cut in planned.cuts if facts.resolve(cut).folds and context.engine == "openvino"],
                 device=context.device,
                 progress=progress,
                 notice=lambda text: context.emit(Notice(text)),
@@ -117,4 +118,4 @@ def engine_request(context: Context, network: Pretrained, cuts: tuple[str, ...])
 
 def _spec(context: Context, source: Source, view: View | None, cut: str) -> FeatureSpec:
     costs = context.costs(source.backbone, source.image_size)
-    return feature_spec(context.dataset, context.networks, context.engine, costs.layout, source, view, cut)
+    return feature_spec(context.dataset, context.networks, context.engine, costs, source, view, cut)

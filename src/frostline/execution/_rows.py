@@ -11,7 +11,7 @@ import torch
 from frostline.data import View, iterate_images, load_images, normalise
 from frostline.execution._passes import engine_request, open_features
 from frostline.execution.events import Notice
-from frostline.features import ready_engine, run_batches
+from frostline.features import halve_rows, ready_engine, run_batches
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -95,12 +95,12 @@ class EngineRows:
     Args:
         images: the split's images; its recipe augments them.
         ready: what computes them, ``size`` images at a time.
-        half: whether they are rounded as rows stored in float16 are.
+        half: what they are of, where they are rounded as rows stored in float16 are.
     """
 
     concurrent = False
 
-    def __init__(self, images: ImageRows, ready: ReadyEngine, size: int, *, half: bool) -> None:
+    def __init__(self, images: ImageRows, ready: ReadyEngine, size: int, half: str | None) -> None:
         self._images, self._ready, self._size, self._half = images, ready, size, half
 
     @property
@@ -114,8 +114,8 @@ class EngineRows:
         rows = run_batches(self._ready, (pixels for _, pixels in images), self._size)
         with closing(images), closing(rows):
             for positions, arrays in zip(order, rows, strict=True):
-                if self._half:
-                    arrays = tuple(array.astype(np.float16).astype(np.float32) for array in arrays)
+                if self._half is not None:
+                    arrays = tuple(halve_rows(array, self._half).astype(np.float32) for array in arrays)
                 inputs = tuple(torch.from_numpy(array).to(device) for array in arrays)
                 yield inputs, torch.from_numpy(self._images.labels[positions]).to(device)
 
@@ -133,4 +133,5 @@ def rows_of(context: Context, planned: TrajectoryPlan, recipe: Recipe, split_nam
     size = request.key.batch_size
     first = load_images(dataset, dataset.train, np.arange(min(size, len(dataset.train))), preprocessing)
     ready = ready_engine(context.store.engines, request, first, lambda text: context.emit(Notice(text)))
-    return EngineRows(images, ready, size, half=planned.activations == "float16")
+    half = f"{recipe.backbone} at {planned.cut}" if planned.activations == "float16" else None
+    return EngineRows(images, ready, size, half)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
+from importlib import metadata
 from typing import TYPE_CHECKING
+
+import torch
 
 from frostline.data import View
 from frostline.features import FeatureSpec
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
     from frostline.execution._networks import Networks
     from frostline.execution._prepare import Prepared
     from frostline.features import FeatureStore
-    from frostline.plan import Layout, Source, Stored
+    from frostline.plan import CostModel, Source, Stored
 
 __all__ = ["feature_spec", "rows_stored", "views_of"]
 
@@ -28,7 +31,13 @@ def views_of(source: Source) -> Sequence[View | None]:
 
 
 def feature_spec(
-    dataset: Dataset, networks: Networks, engine: str, layout: Layout, source: Source, view: View | None, cut: str
+    dataset: Dataset,
+    networks: Networks,
+    engine: str,
+    costs: CostModel,
+    source: Source,
+    view: View | None,
+    cut: str,
 ) -> FeatureSpec:
     """Return what decides the rows of a source's view at a cut."""
     identity = networks.identity(source)
@@ -41,8 +50,17 @@ def feature_spec(
         cut=cut,
         dtype=source.activations,
         engine=engine,
-        layout=layout,
+        layout=costs.layout,
+        maker=_describe_maker(engine, costs.device),
     )
+
+
+@cache
+def _describe_maker(engine: str, device: str) -> str:
+    """Return what must be the same for an engine to make the same rows: versions, device and its instructions."""
+    kind = torch.cuda.get_device_name() if device == "cuda" else torch.backends.cpu.get_cpu_capability()
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in dict.fromkeys((engine, "torch")))
+    return f"{versions}, {device} {kind}"
 
 
 def rows_stored(prepared: Prepared, networks: Networks, engine: str, store: FeatureStore) -> Stored:
@@ -50,10 +68,8 @@ def rows_stored(prepared: Prepared, networks: Networks, engine: str, store: Feat
 
     @cache
     def stored(source: Source, cut: str) -> bool:
-        layout = prepared.costs[source.backbone, source.image_size].layout
-        specs = (
-            feature_spec(prepared.dataset, networks, engine, layout, source, view, cut) for view in views_of(source)
-        )
-        return all(map(store.has, specs))
+        costs = prepared.costs[source.backbone, source.image_size]
+        of_view = partial(feature_spec, prepared.dataset, networks, engine, costs, source, cut=cut)
+        return all(store.has(of_view(view)) for view in views_of(source))
 
     return stored

@@ -11,6 +11,7 @@ from frostline.features._pass import BATCH_SIZE, PassReport, run_pass
 from frostline.features._quiet import import_openvino
 from frostline.features._spec import FeatureSpec
 from frostline.features._store import Entry, FeatureStore
+from frostline.features._writing import halve_rows
 
 if TYPE_CHECKING:
     from frostline.features._anew import EngineRequest, ready_engine, run_batches
@@ -30,6 +31,7 @@ __all__ = [
     "Features",
     "PassReport",
     "ReadyEngine",
+    "halve_rows",
     "import_openvino",
     "measure_engine",
     "ready_engine",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -65,6 +65,7 @@ def run_pass(
     engine: str = "auto",
     batch_size: int = BATCH_SIZE,
     layout: Layout = "contiguous",
+    apart: Collection[str] = (),
     device: str | torch.device = "cpu",
     progress: Callable[[int, int], None] | None = None,
     notice: Callable[[str], None] | None = None,
@@ -87,6 +88,7 @@ def run_pass(
         engine: ``openvino``, ``torch``, or ``auto``: OpenVINO on the CPU, torch on CUDA and MPS.
         batch_size: images in one run of the prefix, for rows of which none are stored yet.
         layout: how maps lie in memory on the torch engine; part of each specification.
+        apart: cuts that are computed by themselves, as an engine would make other rows of the rest together with them.
         device: ``cpu``, ``cuda`` or ``mps``.
         progress: told how many of N images are done, from the calling thread.
         notice: told what the user should know.
@@ -116,7 +118,7 @@ def run_pass(
                 repaired = announce(store, jobs, say)
                 make_room(store, jobs, say)
                 told = progress or _ignore_progress
-                work = Work(make_prefix, load, normalise, n, engine, str(device), layout, told, say)
+                work = Work(make_prefix, load, normalise, n, engine, str(device), layout, apart, told, say)
                 Runner(store, jobs, work).run()
     engines = sorted({job.layout.engine for job in jobs} - {IMAGES_ONLY}) or [IMAGES_ONLY]
     n_bytes = sum(job.layout.n_bytes for job in jobs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from frostline.features._spec import INPUT_CUT
 from frostline.features._writing import Writing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Sequence
+    from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 
     import torch
     from numpy.typing import NDArray
@@ -46,6 +47,7 @@ class Work:
     engine: str
     device: str
     layout: Layout
+    apart: Collection[str]
     progress: Callable[[int, int], None]
     say: Callable[[str], None]
 
@@ -59,11 +61,13 @@ class Runner:
     def run(self) -> None:
         """Compute and store what is missing."""
         # Rows that are there decide the batches of the rest, so cuts begun with other batch sizes run separately.
-        wanted = [job for job in self._jobs if not job.done]
-        sizes = sorted({job.layout.batch_size for job in wanted})
-        for turn, size in enumerate(sizes):
-            jobs = [job for job in wanted if job.layout.batch_size == size]
-            self._run_together(jobs, turn, len(sizes))
+        together: dict[tuple[int, str], list[Job]] = defaultdict(list)
+        for job in self._jobs:
+            if not job.done:
+                own = job.spec.cut if job.spec.cut in self._work.apart else ""
+                together[job.layout.batch_size, own].append(job)
+        for turn, (_, jobs) in enumerate(sorted(together.items())):
+            self._run_together(jobs, turn, len(together))
 
     def _run_together(self, jobs: Sequence[Job], turn: int, n_turns: int) -> None:
         ready = self._prepare(jobs)

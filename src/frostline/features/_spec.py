@@ -36,6 +36,7 @@ class FeatureSpec:
         engine: the engine preferred, ``openvino`` or ``torch``, which differ in the last bits; at the cut ``input``,
             where no network runs, it isn't part of the key.
         layout: how maps lie in memory on the torch engine; nor is it there.
+        maker: versions, kind of device and instructions of what runs the network; nor is it there.
     """
 
     images: str
@@ -47,6 +48,7 @@ class FeatureSpec:
     dtype: Literal["float32", "float16", "uint8"]
     engine: str = "openvino"
     layout: Layout = "contiguous"
+    maker: str = ""
 
     def __post_init__(self) -> None:
         if (self.cut == INPUT_CUT) != (self.dtype == "uint8"):
@@ -66,10 +68,11 @@ class FeatureSpec:
             "dtype": self.dtype,
             "engine": self.engine,
             "layout": self.layout,
+            "maker": self.maker,
         }
         if self.cut == INPUT_CUT:
             # Images are stored before normalisation and before any network, so that backbones share them.
-            for name in ("backbone", "weights_digest", "engine", "layout"):
+            for name in ("backbone", "weights_digest", "engine", "layout", "maker"):
                 del fields[name]
             del preprocessing["mean"], preprocessing["std"]
         return fields

@@ -100,7 +100,6 @@ def map_images(
         layout: how they lie in memory.
         n_threads: how many images at a time.
     """
-    before = torch.get_num_threads()
 
     def run(image: torch.Tensor) -> tuple[torch.Tensor, ...]:
         with torch.inference_mode():
@@ -120,7 +119,8 @@ def map_images(
             yield _join([future.result() for future in under_way.popleft()])
     finally:
         pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(before)  # threads that begin from here on would take the pool's number
+        # Threads that begin from here on would take the pool's number: they are to take this thread's, whatever it is.
+        torch.set_num_threads(torch.get_num_threads())
 
 
 def _join(rows: list[tuple[torch.Tensor, ...]]) -> tuple[torch.Tensor, ...]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from frostline.features._layout import Layout
 
-__all__ = ["Target", "Writing"]
+__all__ = ["Target", "Writing", "halve_rows"]
 
 BATCHES_WAITING = 8
 BYTES_WAITING = 128 * 1024 * 1024
@@ -62,17 +62,20 @@ class Target:
             self.shards.discard(shard)
 
     def _convert(self, rows: NDArray[Any]) -> NDArray[Any]:
-        if self.layout.dtype != "float16":
-            return rows
-        import torch
+        return halve_rows(rows, self.name) if self.layout.dtype == "float16" else rows
 
-        narrow: NDArray[Any] = torch.from_numpy(rows).half().numpy()  # three times as fast as NumPy's
-        if np.isinf(narrow).any() and np.isfinite(rows).all():
-            raise FeatureError(
-                f"{self.name}: activations reach {np.abs(rows).max():,.0f}, beyond the 65,504 that float16 can hold; "
-                'use activations = "float32"'
-            )
-        return narrow
+
+def halve_rows(rows: NDArray[Any], name: str) -> NDArray[Any]:
+    """Return rows in float16; FeatureError where it can't hold them, with the name of what they are of."""
+    import torch
+
+    narrow: NDArray[Any] = torch.from_numpy(rows).half().numpy()  # three times as fast as NumPy's
+    if np.isinf(narrow).any() and np.isfinite(rows).all():
+        raise FeatureError(
+            f"{name}: activations reach {np.abs(rows).max():,.0f}, beyond the 65,504 that float16 can hold; "
+            'use activations = "float32"'
+        )
+    return narrow
 
 
 class Writing:

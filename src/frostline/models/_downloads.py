@@ -42,7 +42,7 @@ def build_pretrained(source: Source) -> nn.Module:
     except Exception as error:  # whatever the network, the server, the disk or the file's reader raise
         reason = str(error).strip().splitlines()
         raise WeightsError(
-            f"the weights of {source.backbone} can't be had from {_address(source)}: "
+            f"the weights of {source.backbone} could not be downloaded from {_address(source)}: "
             f"{reason[0] if reason else repr(error)}. {_remedy(source, cached)}"
         ) from error
 

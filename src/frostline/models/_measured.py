@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.conv import _ConvNd
 
 from frostline.errors import ModelError
 from frostline.models._classifier import isolate_classifier
@@ -98,6 +100,7 @@ def facts_of_layout(source: Source, module: nn.Module, layout: Layout) -> Backbo
             flops_before=sum(step.flops for step in layout.steps[: cut.position]),
             parameters_before=sum(sizes[name] for name in before),
             stage=layout.stages[layout.stage_index(cut.position)].name,
+            folds=_folds(module, cut),
         )
 
     cuts = tuple(cut_facts(cut) for cut in layout.cuts)
@@ -145,3 +148,11 @@ def _is_narrow_and_strided(layer: nn.Module) -> bool:
         return False
     pointwise = layer.kernel_size == (1, 1) and max(layer.stride) > 1
     return pointwise and layer.groups == 1 and layer.in_channels < NARROW
+
+
+def _folds(module: nn.Module, cut: Cut) -> bool:
+    """Return whether a cut separates a convolution or a linear layer from the BatchNorm that follows it."""
+    if cut.crossing is None or not any(isinstance(module.get_submodule(path), _BatchNorm) for path in cut.paths):
+        return False
+    before = [module.get_submodule(str(node.target)) for node in cut.crossing.nodes if node.op == "call_module"]
+    return any(isinstance(layer, (_ConvNd, nn.Linear)) for layer in before)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BackboneFacts", "CutFacts", "StageFacts", "backbone_facts", "known_facts", "library_versions"]
 
-FORMAT = 3
+FORMAT = 4
 """Raised whenever the same libraries would give other facts, so that older files are not read."""
 
 
@@ -36,6 +36,7 @@ class CutFacts:
     ``paths`` are the module paths that begin here; ``shapes`` are one image's tensors that cross, without the batch
     dimension, and ``row_bytes`` their size in float32 (in uint8 for the cut ``input``, whose rows are images). Both are
     empty where the network can't be cut. ``flops_before`` and ``parameters_before`` are what the prefix has of each.
+    ``folds`` tells that the layer before it and the one after it, BatchNorm, are one layer to an engine that sees both.
     """
 
     name: str
@@ -45,6 +46,7 @@ class CutFacts:
     flops_before: int
     parameters_before: int
     stage: str
+    folds: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ class BackboneFacts:
                 )
         known = [path for cut in self.cuts for path in cut.paths] + [stage.name for stage in self.stages]
         raise ModelError(
-            f'train_from "{train_from}" is no place in {self.backbone}{closest(train_from, [*known, "all"])} '
+            f'train_from "{train_from}" is not a stage of {self.backbone}{closest(train_from, [*known, "all"])} '
             f"(stages: {names}; or any module path that is run on its own)"
         )
 

@@ -225,8 +225,8 @@ def _plan_arm(
     return ArmPlan(
         name=arm.name,
         path=tuple((node.id, node.uses[index]) for node in path),
-        # Alone, an arm for which storing doesn't pay would recompute.
-        alone_seconds=min(alone, recomputed),
+        # Alone, an arm for which storing doesn't pay would recompute; what was measured says nothing of that.
+        alone_seconds=alone if scales else min(alone, recomputed),
         marginal_seconds=marginal,
         plain_seconds=plain,
         notes=tuple(notes),

@@ -60,7 +60,7 @@ def choose_modes(
     taken = []
     for node in nodes:
         recipe = arms[node.arm].recipe
-        settled = _settle(node, recipe, costs_of(recipe), cache, decided.get(node.id))
+        settled = _settle(node, recipe, costs_of(recipe), decided.get(node.id))
         if settled is None:
             kind = "float32" if recipe.activations == "auto" and disk is None else recipe.activations
             groups[source_of(recipe, "train", "float32"), kind].append(node)
@@ -70,13 +70,15 @@ def choose_modes(
             taken.append(rows_of(recipe, settled.cut, settled.activations, counts))
     weighed = [Group(group, arms, works, counts, costs_of, rows_stored) for group in groups.values()]
     halved = choose_halved([group.candidate(cut) for group in weighed for cut in group.wanted], counts, disk, taken)
-    shelved = (_store_all if cache == "always" else _store_what_pays)(weighed, counts, disk, taken, halved)
+    store = {"always": _store_all, "auto": _store_what_pays, "never": _store_nothing}[cache]
+    shelved = store(weighed, counts, disk, taken, halved)
     for group, places in zip(weighed, shelved, strict=True):
         stored = [cut for cut, place in places.items() if place.refused is None]
         for node in group.nodes:
             cut = node.deepest.name
             if cut not in stored:
                 why = str(places[cut].refused) if cut in places else group.why_not(cut)
+                why = "as asked" if cache == "never" else why
                 choices[node.id] = Choice("recomputed", node.deepest, why, kind_of(group.candidate(cut), halved))
                 continue
             why = "as asked" if cache == "always" else group.why(cut, stored)
@@ -129,14 +131,25 @@ def _store_what_pays(
             return shelved
 
 
+def _store_nothing(
+    groups: Sequence[Group],
+    counts: Mapping[str, int],
+    disk: int | None,
+    taken: Sequence[Mapping[Rows, int]],
+    halved: Collection[Source],
+) -> list[dict[str, Place]]:
+    """Return that nothing is stored, as asked."""
+    return [{} for _ in groups]
+
+
 def _by_group(groups: Sequence[Group], places: Sequence[Place]) -> list[dict[str, Place]]:
     """Sort the places of every group's wanted cuts, in order, by group and cut."""
     rest = iter(places)
     return [{cut: next(rest) for cut in group.wanted} for group in groups]
 
 
-def _settle(node: Node, recipe: Recipe, costs: CostModel, cache: CachePolicy, decided: Decided | None) -> Choice | None:
-    """Return what a rule, an earlier plan or the user decides; None leaves it to the cost and the budget."""
+def _settle(node: Node, recipe: Recipe, costs: CostModel, decided: Decided | None) -> Choice | None:
+    """Return what a rule or an earlier plan decides; None leaves it to the user, the cost and the budget."""
     whole = _why_from_images(node, recipe, costs.facts)
     if whole is not None:
         return Choice("recomputed" if costs.facts.cuttable else "uncut", costs.facts.cuts[0], whole)
@@ -145,8 +158,6 @@ def _settle(node: Node, recipe: Recipe, costs: CostModel, cache: CachePolicy, de
     if decided is not None:
         kind = decided.activations or _numbers(recipe)
         return Choice(decided.mode, node.deepest, "as planned when the run began", kind)
-    if cache == "never":
-        return Choice("recomputed", node.deepest, "as asked", _numbers(recipe))
     return None
 
 

@@ -8,6 +8,7 @@ at a time, so that what they make of it depends on no batch.
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -123,6 +124,9 @@ def train_plain(
                     if scheduler is not None:
                         scheduler.step()
                     total += loss.item() * len(positions)
+                    if not math.isfinite(total):
+                        total = math.nan
+                        break
                     on_step(number + 1, step, len(order))
             train_loss = total / len(train_labels)
             number += 1

@@ -1,4 +1,4 @@
-"""Convolutions whose weight gradient torch gets wrong in channels_last, and networks that have them."""
+"""What of a network decides its numerics: convolutions that torch gets wrong in channels_last, folded BatchNorm."""
 
 from __future__ import annotations
 
@@ -41,3 +41,19 @@ def test_which_convolutions(layer: nn.Module, narrow: bool) -> None:
 )
 def test_such_networks_never_get_that_layout(backbone: str, layout: Any) -> None:
     assert choose_layout(backbone_facts(backbone, 64, "none"), "cpu", "x86_64") == layout
+
+
+@pytest.mark.parametrize(
+    ("backbone", "place", "folds"),
+    [
+        ("resnet18", "layer4", False),
+        ("resnet18", "layer4.1.conv2", False),
+        ("resnet18", "layer4.1.bn2", True),
+        ("resnet18", "bn1", True),
+        ("densenet121", "features.transition3", False),
+        ("timm:tf_efficientnet_lite0", "blocks.5.0.bn1", True),
+        ("timm:tf_efficientnet_lite0", "blocks.5", False),
+    ],
+)
+def test_which_cuts_separate_batchnorm_from_what_it_is_folded_into(backbone: str, place: str, folds: bool) -> None:
+    assert backbone_facts(backbone, 64, "none").resolve(place).folds is folds
