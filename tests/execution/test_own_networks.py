@@ -59,7 +59,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_places: Callab
 
 
 @pytest.fixture
-def side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+def side_by_side(monkeypatch: pytest.MonkeyPatch, two_threads: None) -> None:
     """Have plans use two processes whatever they take to start."""
     monkeypatch.setattr("frostline.plan._side_by_side.START_SECONDS", 0.0)
 
@@ -96,7 +96,7 @@ def test_however_a_network_is_given_its_numbers_are_the_same(module: Path, side_
     assert all(arm.status == "complete" for arm in named.arms)
     assert numbers_of(plain).keys() == numbers_of(named).keys()
     for arm, rows in numbers_of(plain).items():
-        assert [row[0] for row in rows] == pytest.approx([row[0] for row in numbers_of(named)[arm]], rel=1e-3)
+        assert [row[0] for row in rows] == pytest.approx([row[0] for row in numbers_of(named)[arm]], rel=1e-6)
     assert named.plan["basis"]["code of own networks"].keys() == {"mine"}
     assert here.plan["basis"]["code of own networks"] != named.plan["basis"]["code of own networks"]
 

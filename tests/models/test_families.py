@@ -19,7 +19,8 @@ LARGE = ("timm:deepseek_vit_412m", "regnet_y_128gf", "vit_h_14")
 
 
 def test_every_family_of_timm_is_tried() -> None:
-    assert set(FAMILIES) == set(timm.list_modules())
+    # Another test may have registered networks of its own.
+    assert set(FAMILIES) == {name for name in timm.list_modules() if hasattr(timm.models, name)}
     for family, member in FAMILIES.items():
         assert member in timm.list_models(module=family)
 
