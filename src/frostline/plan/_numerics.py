@@ -17,7 +17,7 @@ __all__ = ["Layout", "choose_layout", "choose_threads", "pass_batch_size"]
 Layout: TypeAlias = Literal["contiguous", "channels_last"]
 """How the pixels of a map lie in memory."""
 
-OPERATIONS_A_THREAD = 4e9
+OPERATIONS_A_THREAD = 1e9
 """Operations of a training step's forward pass that keep one thread busy: another gains little where it has less."""
 
 X86 = ("x86_64", "AMD64")
