@@ -70,8 +70,9 @@ def choose_modes(
             taken.append(rows_of(recipe, settled.cut, settled.activations, counts))
     weighed = [Group(group, arms, works, counts, costs_of, rows_stored) for group in groups.values()]
     halved = choose_halved([group.candidate(cut) for group in weighed for cut in group.wanted], counts, disk, taken)
-    store = {"always": _store_all, "auto": _store_what_pays, "never": _store_nothing}[cache]
-    shelved = store(weighed, counts, disk, taken, halved)
+    shelved: list[dict[str, Place]] = [{} for _ in weighed]
+    if cache != "never":
+        shelved = (_store_all if cache == "always" else _store_what_pays)(weighed, counts, disk, taken, halved)
     for group, places in zip(weighed, shelved, strict=True):
         stored = [cut for cut, place in places.items() if place.refused is None]
         for node in group.nodes:
@@ -129,17 +130,6 @@ def _store_what_pays(
         ]
         if not any(lost):
             return shelved
-
-
-def _store_nothing(
-    groups: Sequence[Group],
-    counts: Mapping[str, int],
-    disk: int | None,
-    taken: Sequence[Mapping[Rows, int]],
-    halved: Collection[Source],
-) -> list[dict[str, Place]]:
-    """Return that nothing is stored, as asked."""
-    return [{} for _ in groups]
 
 
 def _by_group(groups: Sequence[Group], places: Sequence[Place]) -> list[dict[str, Place]]:
