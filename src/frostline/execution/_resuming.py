@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -41,6 +42,7 @@ def describe_basis(study: Study, networks: Networks, device: torch.device, engin
         "capability": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "pass_batch_size": pass_batch_size(device.type),
+        "versions": {name: metadata.version(name) for name in ("torch", "openvino")},
     }
     basis: dict[str, Any] = {"device": str(device), "engine": engine, "numerics": numerics, "weights": weights}
     code = describe_code(study)
