@@ -41,8 +41,14 @@ def measure(session: Session) -> list[Row]:
         key = EngineKey(
             "resnet18", "", backbone.preprocessing, (cut,), BATCH_SIZE, ("openvino",), "cpu", "channels_last"
         )
-        request = EngineRequest(key, partial(chain.prefix, [cut]), lambda images: images.float() / 255, at.shapes)
-        rate = measure_engine(Engines(), request, np.zeros((BATCH_SIZE, 3, 224, 224), np.uint8))
+        request = EngineRequest(
+            key,
+            partial(chain.prefix, [cut]),
+            lambda images: images.float() / 255,
+            at.shapes,
+            lambda: np.zeros((BATCH_SIZE, 3, 224, 224), np.uint8),
+        )
+        rate = measure_engine(Engines(), request)
         add(f"ResNet-18 to the input of {cut}, inference", at.flops_before, rate.seconds)
     left = facts.flops - facts.resolve("layer4").flops_before
     for layout in ("contiguous", "channels_last"):

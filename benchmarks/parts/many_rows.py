@@ -57,9 +57,12 @@ def _store(place: Path, n: int, shape: tuple[int, ...]) -> Features:
 
     store = FeatureStore(place)
     plain = Preprocessing(1)
-    spec = FeatureSpec("0" * 64, plain, None, "made up", "0" * 64, "tail", "float32", "torch")
-    run_pass(store, [spec], lambda: _MadeUp(shape), [[shape]], load, lambda x: x, n, engine="torch", batch_size=BATCH)
-    features = store.open(spec)
+    spec = FeatureSpec(plain, None, "made up", "0" * 64, "tail", "float32", "torch")
+    names = [f"{position:032x}" for position in range(n)]
+    run_pass(
+        store, [spec], lambda: _MadeUp(shape), [[shape]], load, lambda x: x, names, engine="torch", batch_size=BATCH
+    )
+    features = store.open(spec, names)
     assert features is not None
     return features
 

@@ -72,9 +72,10 @@ class _Passes:
         """Make a new pass over so many images, and return its seconds."""
         self._n_passes += 1
         preprocessing, digest = self._backbone.preprocessing, self._backbone.weights_digest
-        images = f"{self._n_passes:064}"
-        specs = [FeatureSpec(images, preprocessing, None, self._name, digest, cut, "float32") for cut in self._cuts]
-        return run_pass(self._store, specs, lambda: self._prefix, self._shapes, self.load, self._normalise, n).seconds
+        specs = [FeatureSpec(preprocessing, None, self._name, digest, cut, "float32") for cut in self._cuts]
+        names = [f"{self._n_passes:016x}{position:016x}" for position in range(n)]
+        prefix, shapes = self._prefix, self._shapes
+        return run_pass(self._store, specs, lambda: prefix, shapes, self.load, self._normalise, names).seconds
 
     def _normalise(self, images: torch.Tensor) -> torch.Tensor:
         return normalise(images, self._backbone.preprocessing)

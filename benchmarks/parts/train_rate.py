@@ -93,7 +93,6 @@ class _Bare:
 
 def _stored(place: Path, tensors: list[torch.Tensor], preprocessing: Preprocessing) -> Any:
     """Return stored rows with these numbers, written by a pass whose prefix looks them up."""
-    n = len(tensors[0])
 
     class Lookup(torch.nn.Module):
         def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -106,9 +105,10 @@ def _stored(place: Path, tensors: list[torch.Tensor], preprocessing: Preprocessi
         return images
 
     store = FeatureStore(place)
-    spec = FeatureSpec("0" * 64, preprocessing, None, "lookup", "0" * 64, "tail", "float32", "torch")
+    spec = FeatureSpec(preprocessing, None, "lookup", "0" * 64, "tail", "float32", "torch")
     shapes = [tuple(tensor.shape[1:]) for tensor in tensors]
-    run_pass(store, [spec], Lookup, [shapes], load, lambda images: images, n, engine="torch", batch_size=64)
-    features = store.open(spec)
+    names = [f"{position:032x}" for position in range(len(tensors[0]))]
+    run_pass(store, [spec], Lookup, [shapes], load, lambda images: images, names, engine="torch", batch_size=64)
+    features = store.open(spec, names)
     assert features is not None
     return features

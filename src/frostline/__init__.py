@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from frostline._version import __version__
 
 if TYPE_CHECKING:
+    from frostline.artifacts import Predictions, TrainedArm
     from frostline.data import load_dataset
     from frostline.errors import FrostlineError
-    from frostline.execution import check_networks, plan_study, run
+    from frostline.execution import check_networks, load_arm, plan_study, run
     from frostline.features import FeatureStore
-    from frostline.ledger import Ledger, RunRecord
+    from frostline.ledger import Ledger, RunRecord, load_run
     from frostline.models import list_backbones
     from frostline.models.facts import backbone_facts
     from frostline.plan import Plan
@@ -28,16 +29,20 @@ __all__ = [
     "FrostlineError",
     "Ledger",
     "Plan",
+    "Predictions",
     "Recipe",
     "RunRecord",
     "Study",
+    "TrainedArm",
     "__version__",
     "backbone_facts",
     "builtin_studies",
     "check_networks",
     "check_study",
     "list_backbones",
+    "load_arm",
     "load_dataset",
+    "load_run",
     "load_study",
     "plan_study",
     "run",
@@ -51,15 +56,19 @@ _ROOMS = {
     "FrostlineError": "errors",
     "Ledger": "ledger",
     "Plan": "plan",
+    "Predictions": "artifacts",
     "Recipe": "study",
     "RunRecord": "ledger",
     "Study": "study",
+    "TrainedArm": "artifacts",
     "backbone_facts": "models.facts",
     "builtin_studies": "study",
     "check_networks": "execution",
     "check_study": "study",
     "list_backbones": "models",
+    "load_arm": "execution",
     "load_dataset": "data",
+    "load_run": "ledger",
     "load_study": "study",
     "plan_study": "execution",
     "run": "execution",

@@ -62,6 +62,10 @@ class TrainingError(FrostlineError, RuntimeError):
     """A training run that broke one of its promises."""
 
 
+class ArtifactError(FrostlineError, ValueError):
+    """What an arm left behind is missing or damaged, or doesn't go with the weights that are there."""
+
+
 class LedgerError(FrostlineError, RuntimeError):
     """A ledger that can't be opened, read or written, or a run that isn't in it."""
 

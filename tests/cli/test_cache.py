@@ -19,10 +19,10 @@ ENTRIES = (
         key="a" * 64,
         spec={**SPEC, "view": {"augmentation": "flip", "seed": 0, "index": 3}},
         n_bytes=2_000_000,
-        complete=True,
+        n_images=5050,
         last_used=1_795_000_000.0,
     ),
-    SimpleNamespace(key="b" * 64, spec={}, n_bytes=500, complete=False, last_used=1_700_000_000.0),
+    SimpleNamespace(key="b" * 64, spec={}, n_bytes=500, n_images=0, last_used=1_700_000_000.0),
 )
 
 
@@ -57,10 +57,10 @@ def test_list(store: type[FakeStore], invoke: Invoke) -> None:
     lines = invoke("cache", "list").stdout.splitlines()
     assert lines[0] == "/cache/features: 2 entries, 2.0 MB"
     cells = [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in lines[3:5]]
-    assert cells[0] == ["a" * 12, "resnet18", "layer4", "224", "flip 3", "2.0 MB", "2026-11-18 11:06", "complete"]
-    assert cells[1] == ["b" * 12, "?", "?", "?", "500 B", "2023-11-14 22:13", "unfinished"]
+    assert cells[0] == ["a" * 12, "resnet18", "layer4", "224", "flip 3", "5,050", "2.0 MB", "2026-11-18 11:06"]
+    assert cells[1] == ["b" * 12, "?", "?", "?", "0", "500 B", "2023-11-14 22:13"]
     first = json.loads(invoke("cache", "list", "--json").stdout)[0]
-    assert (first["key"], first["n_bytes"], first["complete"]) == ("a" * 64, 2_000_000, True)
+    assert (first["key"], first["n_bytes"], first["n_images"]) == ("a" * 64, 2_000_000, 5050)
     assert first["last_used"] == "2026-11-18T11:06:40+00:00"
 
 
@@ -104,7 +104,10 @@ def test_verify(store: type[FakeStore], invoke: Invoke) -> None:
     store.faults = {"a" * 64: {3: "checksum differs"}, "b" * 64: {-1: "meta.json is missing"}}
     result = invoke("cache", "verify")
     assert result.exit_code == 1
-    assert result.stdout.splitlines() == [f"{'a' * 64}: shard 3: checksum differs", f"{'b' * 64}: meta.json is missing"]
+    assert result.stdout.splitlines() == [
+        f"{'a' * 64}: segment 3: checksum differs",
+        f"{'b' * 64}: meta.json is missing",
+    ]
     assert result.stderr == "2 of 2 entries damaged; a run makes them again\n"
     result = invoke("cache", "verify", "--json")
     assert result.exit_code == 1

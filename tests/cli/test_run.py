@@ -78,10 +78,10 @@ PETS = DataSummary(
 def tell(listener: Listener, run: str) -> None:
     listener(DataRead(PETS))
     listener(RunStarted(run, "exercise", True, 2, 2, 30.0))
-    listener(Notice("shard 3 was damaged and is made again"))
+    listener(Notice("segment 3 was damaged and is made again"))
     listener(PassStarted("resnet18 head", 100))
     listener(PassProgress("resnet18 head", 50, 100))
-    listener(PassFinished("resnet18 head", 100, 51_200, 2.0, False))
+    listener(PassFinished("resnet18 head", 100, 100, 51_200, 2.0))
     listener(EpochFinished("head0", (ArmProgress(ARMS[0], 1, 2),), 0.9, 0.9, 0.9, 1.0, replayed=True))
     listener(StepProgress("head0", 1, 3, 5, 10))
     progress = tuple(ArmProgress(name, 1, epochs) for name, epochs in zip(ARMS, (2, 3), strict=True))
@@ -123,7 +123,7 @@ def test_elsewhere_than_in_a_terminal_each_arm_and_epoch_is_a_line(
     ]
     assert errors[9:] == [
         f"{run} continues where it was interrupted: 2 arms, 2 trajectories, about 30 s to go",
-        "note: shard 3 was damaged and is made again",
+        "note: segment 3 was damaged and is made again",
         "feature pass resnet18 head: 100 images",
         "feature pass resnet18 head: done in 2.00 s, 51.2 kB",
         "trajectory sgd diverged: training diverged in epoch 1",

@@ -129,7 +129,7 @@ def test_crop_flip_equals_torchvisions_reflected_padding(size: int) -> None:
     padded = v2.functional.pad(torch.from_numpy(image).permute(2, 0, 1), [padding], padding_mode="reflect")
     seen = set()
     for index in range(40):
-        result = torch.from_numpy(np.ascontiguousarray(augment_image(image, View("crop-flip", 5, index), 17)))
+        result = torch.from_numpy(np.ascontiguousarray(augment_image(image, View("crop-flip", 5, index), f"{17:032x}")))
         stream = numpy_stream("view", 5, 17, index)
         flipped = bool(stream.integers(2))
         top, left = (int(value) for value in stream.integers(0, 2 * padding + 1, size=2))
@@ -143,14 +143,14 @@ def test_crop_flip_equals_torchvisions_reflected_padding(size: int) -> None:
 def test_half_of_all_views_are_flipped_and_both_augmentations_flip_the_same() -> None:
     image = np.arange(8 * 8 * 3, dtype=np.uint8).reshape(8, 8, 3)
     flips = [
-        augment_image(image, View("flip", 0, index), number)[0, 0, 0] != 0
+        augment_image(image, View("flip", 0, index), f"{number:032x}")[0, 0, 0] != 0
         for number in range(50)
         for index in range(20)
     ]
     assert 0.45 < np.mean(flips) < 0.55
     for index in range(20):
-        flipped = bool(augment_image(image, View("flip", 0, index), 3)[0, 0, 0])
-        cropped = augment_image(image, View("crop-flip", 0, index), 3)
+        flipped = bool(augment_image(image, View("flip", 0, index), f"{3:032x}")[0, 0, 0])
+        cropped = augment_image(image, View("crop-flip", 0, index), f"{3:032x}")
         assert flipped == bool(int(cropped[4, 2, 0]) > int(cropped[4, 5, 0]))
 
 

@@ -200,18 +200,18 @@ def test_nothing_to_resume_is_said(fresh_places: Callable[[str], None]) -> None:
 @pytest.mark.parametrize(
     "damage", ["flipped", *(pytest.param(each, marks=pytest.mark.slow) for each in ("truncated", "missing"))]
 )
-def test_a_damaged_shard_is_made_again_and_said_so(damage: str, fresh_places: Callable[[str], None]) -> None:
+def test_a_damaged_segment_is_made_again_and_said_so(damage: str, fresh_places: Callable[[str], None]) -> None:
     fresh_places(damage)
     study = small_study({"train_from": "head"}, **RESNET)
     before = frostline.run(study, cache="always")
     folder = Path(os.environ["FROSTLINE_CACHE"]) / "features"
-    shard = max((p for p in folder.rglob("*") if p.is_file() and p.suffix != ".json"), key=lambda p: p.stat().st_size)
-    content = bytearray(shard.read_bytes())
+    rows = max((p for p in folder.rglob("*") if p.is_file() and p.suffix != ".json"), key=lambda p: p.stat().st_size)
+    content = bytearray(rows.read_bytes())
     if damage == "missing":
-        shard.unlink()
+        rows.unlink()
     else:
         content[len(content) // 2] ^= 1
-        shard.write_bytes(content[:-7] if damage == "truncated" else content)
+        rows.write_bytes(content[:-7] if damage == "truncated" else content)
     events: list[Event] = []
     after = frostline.run(study, cache="always", resume=False, listener=events.append)
     assert numbers_of(after) == numbers_of(before)

@@ -1,4 +1,4 @@
-"""A store with small shards, and what it says."""
+"""A store with small segments, and what it says."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from frostline.features import FeatureStore, _layout
+from frostline.features import FeatureStore, _job
 
-from .passes import SHARD_BATCHES
+from .passes import SEGMENT_BATCHES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(autouse=True)
-def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_layout, "SHARD_BATCHES", SHARD_BATCHES)
+def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_job, "SEGMENT_BATCHES", SEGMENT_BATCHES)
 
 
 @pytest.fixture(autouse=True)

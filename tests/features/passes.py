@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
 N = 90
 BATCH_SIZE = 4
-SHARD_BATCHES = 3
-"""12 rows a shard: 7 whole shards and one of 6 rows, whose last batch is half full."""
+SEGMENT_BATCHES = 3
+"""12 rows a segment: 7 whole segments and one of 6 rows, whose last batch is half full."""
 
 PREPROCESSING = Preprocessing(64)
 
@@ -77,9 +78,15 @@ def images() -> NDArray[np.uint8]:
 
 def make_specs(cuts: Sequence[str], dtype: Literal["float32", "float16"] = "float32") -> list[FeatureSpec]:
     return [
-        FeatureSpec("pictures", PREPROCESSING, None, "resnet18", "random", cut, "uint8" if cut == "input" else dtype)
+        FeatureSpec(PREPROCESSING, None, "resnet18", "random", cut, "uint8" if cut == "input" else dtype)
         for cut in cuts
     ]
+
+
+@cache
+def digests() -> tuple[str, ...]:
+    """The names of all images, in order."""
+    return tuple(hashlib.sha256(image.tobytes()).hexdigest()[:32] for image in images())
 
 
 def normalise_batch(batch: torch.Tensor) -> torch.Tensor:
@@ -91,14 +98,15 @@ def run(
     cuts: Sequence[str],
     dtype: Literal["float32", "float16"] = "float32",
     seconds_a_batch: float = 0.0,
-    n: int = N,
+    chosen: Sequence[int] = range(N),
     **options: Any,
 ) -> PassReport:
-    """Run a pass over the images, on eager torch unless told otherwise."""
+    """Run a pass over the images, or some of them, on eager torch unless told otherwise."""
 
     def load(positions: NDArray[np.int64]) -> NDArray[np.uint8]:
         time.sleep(seconds_a_batch)
-        return images()[positions]
+        pictures: NDArray[np.uint8] = images()[np.asarray(chosen)[positions]]
+        return pictures
 
     settings = {"engine": "torch", "batch_size": BATCH_SIZE, **options}
     return run_pass(
@@ -108,7 +116,7 @@ def run(
         [SHAPES[cut] for cut in cuts],
         load,
         normalise_batch,
-        n,
+        [digests()[image] for image in chosen],
         **settings,
     )
 
@@ -132,5 +140,5 @@ def contents(store: FeatureStore) -> dict[str, bytes]:
     }
 
 
-def shard_file(store: FeatureStore, cut: str, name: str) -> Path:
+def segment_file(store: FeatureStore, cut: str, name: str) -> Path:
     return store.folder(make_specs([cut])[0]) / name

@@ -14,7 +14,7 @@ import pytest
 from frostline.errors import DiskFullError
 from frostline.features import FeatureStore
 
-from .passes import N, contents, make_specs, run, shard_file
+from .passes import N, contents, digests, make_specs, run, segment_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ CUTS = ["layer4", "head"]
 
 
 def truncate(path: Path) -> None:
-    os.truncate(path, path.stat().st_size - 100 if path.suffix == ".bin" else 40)
+    os.truncate(path, path.stat().st_size - 100 if path.suffix != ".json" else 40)
 
 
 def extend(path: Path) -> None:
@@ -48,49 +48,62 @@ def write_other_rows(path: Path) -> None:
 
 def drop_checksum(path: Path) -> None:
     record = json.loads(path.read_text())
-    record["tensors"][0]["crc32c"].pop()
+    record["tensors"][0].pop()
     path.write_text(json.dumps(record))
 
 
 DAMAGE: list[tuple[str, Callable[[Path], None], str]] = [
     ("00003.0.bin", truncate, "00003.0.bin has 24476 of 24576 bytes"),
     ("00003.0.bin", extend, "00003.0.bin is too long"),
-    ("00003.0.bin", flip_bit, "00003.0.bin is damaged in its rows from 8192 bytes on"),
+    ("00003.0.bin", flip_bit, "00003.0.bin is damaged in its rows from 0 bytes on"),
     ("00003.0.bin", os.remove, "00003.0.bin is missing"),
     ("00003.0.bin", empty, "00003.0.bin has 0 of 24576 bytes"),
     ("00007.0.bin", flip_bit, "00007.0.bin is damaged"),
-    ("00003.json", os.remove, "its record is missing"),
-    ("00007.json", os.remove, "its record is missing"),
+    ("00003.json", os.remove, ""),
+    ("00007.json", os.remove, ""),
     ("00003.json", empty, "its record can't be read"),
     ("00003.json", truncate, "its record can't be read"),
-    ("00003.json", write_other_rows, "its record is of other rows"),
+    ("00003.json", write_other_rows, "its record is damaged"),
     ("00003.json", drop_checksum, "its record is damaged"),
+    ("00003.ids", flip_bit, "its list of images is damaged"),
+    ("00003.ids", truncate, "its list of images is damaged"),
+    ("00003.ids", os.remove, "its list of images can't be read"),
 ]
 
 
 @pytest.mark.parametrize(("name", "damage", "fault"), DAMAGE, ids=lambda value: getattr(value, "__name__", value))
-def test_only_a_damaged_shard_is_made_again(
+def test_only_a_damaged_segment_is_made_again(
     store: FeatureStore, notices: list[str], name: str, damage: Callable[[Path], None], fault: str
 ) -> None:
     run(store, CUTS)
     before = contents(store)
-    path = shard_file(store, "head", name)
+    path = segment_file(store, "head", name)
     damage(path)
-    times = {other: other.stat().st_mtime_ns for other in store.path.rglob("0*") if other.name[:5] != name[:5]}
+    times = {
+        other: other.stat().st_mtime_ns
+        for other in store.path.rglob("0*")
+        if other.name[:5] != name[:5] and other.suffix != ".ids"  # which are touched when rows are used
+    }
     computed: list[int] = []
 
     again = FeatureStore(store.path)
-    assert again.open(make_specs(["head"])[0]) is None
-    assert again.open(make_specs(["layer4"])[0]) is not None
+    assert again.open(make_specs(["head"])[0], digests()) is None
+    assert again.open(make_specs(["layer4"])[0], digests()) is not None
     report = run(again, CUTS, notice=notices.append, progress=lambda done, total: computed.append(done))
 
     assert not report.reused
-    assert len(report.repaired) == 1
-    shard = int(name[:5])
-    assert report.repaired[0].startswith(f"resnet18 at head, shard {shard}: ")
-    assert fault in report.repaired[0]
-    assert [text for text in notices if fault in text and text.endswith("made again")] == notices
-    assert len(computed) == (2 if shard == 7 else 3)  # its batches and no others
+    segment = int(name[:5])
+    if fault:
+        assert len(report.repaired) == 1
+        assert report.repaired[0].startswith(f"resnet18 at head, segment {segment}: ")
+        assert fault in report.repaired[0]
+        assert [text for text in notices if fault in text and text.endswith("made again")] == notices
+    else:  # without its record a segment isn't there
+        assert report.repaired == ()
+        assert len(notices) == 1
+        assert "images are stored already" in notices[0]
+    assert report.n_passed == (6 if segment == 7 else 12)  # its images and no others
+    assert len(computed) == (2 if segment == 7 else 3)
     assert contents(again) == before
     assert {other: other.stat().st_mtime_ns for other in times} == times
 
@@ -98,36 +111,27 @@ def test_only_a_damaged_shard_is_made_again(
 def test_damage_in_several_cuts_at_once(store: FeatureStore, notices: list[str]) -> None:
     run(store, CUTS)
     before = contents(store)
-    flip_bit(shard_file(store, "head", "00001.0.bin"))
-    shard_file(store, "layer4", "00005.0.bin").unlink()
+    flip_bit(segment_file(store, "head", "00001.0.bin"))
+    segment_file(store, "layer4", "00005.0.bin").unlink()
     report = run(FeatureStore(store.path), CUTS, notice=notices.append)
     assert len(report.repaired) == len(notices) == 2
     assert contents(store) == before
 
 
-def test_damage_after_opening_is_found_by_verify(store: FeatureStore) -> None:
-    run(store, CUTS)
-    features = store.open(make_specs(["head"])[0])
-    assert features is not None
-    assert features.verify() == ()
-    flip_bit(shard_file(store, "head", "00002.0.bin"))
-    assert features.verify() == ("shard 2: 00002.0.bin is damaged in its rows from 8192 bytes on",)
-
-
 def test_bytes_checked_once_are_checked_again_when_touched(store: FeatureStore, notices: list[str]) -> None:
     run(store, ["head"])
     assert run(store, ["head"]).reused
-    flip_bit(shard_file(store, "head", "00000.0.bin"))
-    assert store.open(make_specs(["head"])[0]) is None
+    flip_bit(segment_file(store, "head", "00000.0.bin"))
+    assert store.open(make_specs(["head"])[0], digests()) is None
     assert len(run(store, ["head"], notice=notices.append).repaired) == 1
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b'{"layout": {"n": "many"}}', b"\xff\xfe"])
-def test_rows_without_their_layout_are_made_again(store: FeatureStore, content: bytes) -> None:
+@pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b'{"rows": {"shapes": "many"}}', b"\xff\xfe"])
+def test_rows_without_their_format_are_made_again(store: FeatureStore, content: bytes) -> None:
     run(store, ["head"])
     before = contents(store)
-    shard_file(store, "head", "meta.json").write_bytes(content)
-    assert store.open(make_specs(["head"])[0]) is None
+    segment_file(store, "head", "meta.json").write_bytes(content)
+    assert store.open(make_specs(["head"])[0], digests()) is None
     assert not run(store, ["head"]).reused
     assert contents(store) == before
 
@@ -165,7 +169,7 @@ def test_a_disk_that_fills_up_keeps_what_is_stored(
         run(store, CUTS, progress=fill, seconds_a_batch=0.01)
     kept = len(list(store.path.glob("*/0*.json")))
     assert kept > 0
-    assert not list(store.path.rglob("*.bin.partial"))  # half a shard gives its room back
+    assert not list(store.path.rglob("*.bin.partial"))  # half a segment gives its room back
 
     with pytest.raises(DiskFullError, match="no room for activations"):
         run(store, CUTS)
@@ -173,7 +177,7 @@ def test_a_disk_that_fills_up_keeps_what_is_stored(
     report = run(store, CUTS, notice=notices.append)
     assert not report.reused
     assert report.repaired == ()
-    assert any("going on from" in text for text in notices)
+    assert any("are stored already" in text for text in notices)
     whole = FeatureStore(tmp_path / "whole")
     run(whole, CUTS)
     assert contents(store) == contents(whole)
@@ -198,7 +202,7 @@ def test_a_read_only_disk_can_be_read_but_not_written(small_disk: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     again = FeatureStore(store.path)
     assert run(again, ["head"]).reused
-    assert again.open(make_specs(["head"])[0]) is not None
+    assert again.open(make_specs(["head"])[0], digests()) is not None
     with pytest.raises(
         DiskFullError, match=r"activations can't be written in .* \(Read-only file system\)\. Give this user permission"
     ):

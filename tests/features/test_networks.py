@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,12 +51,12 @@ def test_openvino_equals_torch_and_company_changes_nothing(tmp_path: Path, name:
     stages = [stage.cut for stage in backbone_facts(name, size).stages][1:]
     company = [stages[len(stages) // 2], "head"]
     images = np.random.Generator(np.random.PCG64(0)).integers(0, 256, (N, 3, size, size), dtype=np.uint8)
+    names = [hashlib.sha256(image.tobytes()).hexdigest() for image in images]
     notices: list[str] = []
 
     def rows(place: str, cuts: Sequence[str], engine: str) -> dict[str, list[NDArray[np.float32]]]:
         specs = [
-            FeatureSpec("noise", backbone.preprocessing, None, name, backbone.weights_digest, cut, "float32")
-            for cut in cuts
+            FeatureSpec(backbone.preprocessing, None, name, backbone.weights_digest, cut, "float32") for cut in cuts
         ]
         store = FeatureStore(tmp_path / place)
         report = run_pass(
@@ -65,7 +66,7 @@ def test_openvino_equals_torch_and_company_changes_nothing(tmp_path: Path, name:
             [chain.crossing(cut) for cut in cuts],
             lambda positions: images[positions],
             lambda batch: normalise(batch, backbone.preprocessing),
-            N,
+            names,
             engine=engine,
             batch_size=BATCH_SIZE,
             notice=notices.append,
@@ -73,7 +74,7 @@ def test_openvino_equals_torch_and_company_changes_nothing(tmp_path: Path, name:
         assert report.engine.startswith(engine)
         result = {}
         for spec in specs:
-            features = store.open(spec)
+            features = store.open(spec, names)
             assert features is not None
             result[spec.cut] = list(features.read(np.arange(N)))
         return result

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from frostline.data import View
 from frostline.errors import FeatureError
 from frostline.features import Features, FeatureStore, _engine, _features, run_pass
 from frostline.features._torch import TorchEngine
 
-from .passes import BATCH_SIZE, SHAPES, N, Prefix, contents, expected, images, make_specs, normalise_batch, run
+from .passes import BATCH_SIZE, SHAPES, N, Prefix, contents, digests, expected, images, make_specs, normalise_batch, run
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -32,7 +33,7 @@ def held_bytes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 
 
 def open_rows(store: FeatureStore, cut: str, dtype: str = "float32") -> Features:
-    features = store.open(make_specs([cut], "float16" if dtype == "float16" else "float32")[0])
+    features = store.open(make_specs([cut], "float16" if dtype == "float16" else "float32")[0], digests())
     assert features is not None
     return features
 
@@ -103,7 +104,7 @@ def test_activations_beyond_float16_are_refused(store: FeatureStore, monkeypatch
     monkeypatch.setitem(_engine.ENGINES, "torch", Loud)
     with pytest.raises(FeatureError, match=r"resnet18 at head: .* beyond the 65,504 .* activations = \"float32\""):
         run(store, ["head"], "float16")
-    assert store.open(make_specs(["head"], "float16")[0]) is None
+    assert store.open(make_specs(["head"], "float16")[0], digests()) is None
 
 
 @pytest.mark.usefixtures("held_bytes")
@@ -143,10 +144,11 @@ def test_a_position_outside_is_an_error(store: FeatureStore, position: int) -> N
 
 @pytest.mark.usefixtures("held_bytes")
 def test_no_images_at_all(store: FeatureStore) -> None:
-    report = run(store, ["input", "head"], n=0)
-    assert (report.n_bytes, report.engine, report.reused) == (0, "none", False)
-    assert run(store, ["input", "head"], n=0).reused
-    features = open_rows(store, "head")
+    report = run(store, ["input", "head"], chosen=[])
+    assert (report.n_bytes, report.engine, report.n_passed) == (0, "none", 0)
+    assert run(store, ["input", "head"], chosen=[]).reused
+    features = store.open(make_specs(["head"])[0], [])
+    assert features is not None
     assert features.n == 0
     assert features.read(np.array([], dtype=np.int64))[0].shape == (0, 512)
 
@@ -188,7 +190,7 @@ def test_one_compiled_engine_serves_splits_and_views(store: FeatureStore) -> Non
         built.append("prefix")
         return Prefix(["head"])
 
-    other = dataclasses.replace(make_specs(["head"])[0], images="other pictures")
+    other = dataclasses.replace(make_specs(["head"])[0], view=View("flip", 0, 1))
     report = run_pass(
         store,
         [other],
@@ -196,12 +198,12 @@ def test_one_compiled_engine_serves_splits_and_views(store: FeatureStore) -> Non
         [SHAPES["head"]],
         load,
         normalise_batch,
-        N,
+        digests(),
         engine="torch",
         batch_size=BATCH_SIZE,
     )
-    assert not report.reused
+    assert report.n_passed == N
     assert built == []
-    features = store.open(other)
+    features = store.open(other, digests())
     assert features is not None
     assert np.array_equal(features.read(ALL)[0], open_rows(store, "head").read(ALL)[0])

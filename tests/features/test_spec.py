@@ -10,10 +10,9 @@ import pytest
 from frostline.data import Preprocessing, View
 from frostline.features import FeatureSpec, _spec
 
-BASE = FeatureSpec("images", Preprocessing(224), View("flip", 0, 1), "resnet18", "weights", "layer4", "float32")
+BASE = FeatureSpec(Preprocessing(224), View("flip", 0, 1), "resnet18", "weights", "layer4", "float32")
 
 CHANGES: dict[str, dict[str, Any]] = {
-    "images": {"images": "others"},
     "image size": {"preprocessing": Preprocessing(192)},
     "interpolation": {"preprocessing": Preprocessing(224, "bicubic")},
     "mean": {"preprocessing": Preprocessing(224, mean=(0.5, 0.456, 0.406))},
@@ -54,7 +53,7 @@ def test_the_key_changes_with_the_format(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_equal_specifications_have_equal_keys() -> None:
-    twin = FeatureSpec("images", Preprocessing(224), View("flip", 0, 1), "resnet18", "weights", "layer4", "float32")
+    twin = FeatureSpec(Preprocessing(224), View("flip", 0, 1), "resnet18", "weights", "layer4", "float32")
     assert twin.key == BASE.key
 
 

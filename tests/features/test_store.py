@@ -11,7 +11,7 @@ from frostline.errors import FeatureError
 from frostline.features import FeatureStore
 from frostline.places import cache_directory
 
-from .passes import make_specs, run, shard_file
+from .passes import N, digests, make_specs, run, segment_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +25,8 @@ def full(store: FeatureStore) -> FeatureStore:
     run(store, CUTS)
     store.close()
     for age, cut in enumerate(CUTS):
-        os.utime(shard_file(store, cut, "meta.json"), (1000 + age, 1000 + age))
+        for ids in store.folder(make_specs([cut])[0]).glob("*.ids"):
+            os.utime(ids, (1000 + age, 1000 + age))
     return FeatureStore(store.path)
 
 
@@ -42,7 +43,7 @@ def test_a_store_that_does_not_exist_is_empty_and_stays_so(tmp_path: Path) -> No
     assert store.entries() == ()
     assert store.verify() == {}
     assert store.prune(0) == ()
-    assert store.open(make_specs(["head"])[0]) is None
+    assert store.open(make_specs(["head"])[0], digests()) is None
 
 
 def test_entries_say_what_they_hold(full: FeatureStore) -> None:
@@ -52,14 +53,14 @@ def test_entries_say_what_they_hold(full: FeatureStore) -> None:
     for entry in entries:
         files = [path.stat().st_size for path in (full.path / entry.key).iterdir()]
         assert entry.n_bytes == sum(files)
-        assert entry.complete
+        assert entry.n_images == N
     assert entries[0].key == make_specs(["head"])[0].key
     assert entries[0].spec["backbone"] == "resnet18"
     assert entries[0].spec["preprocessing"]["image_size"] == 64
 
 
 def test_opening_counts_as_use(full: FeatureStore) -> None:
-    features = full.open(make_specs(["input"])[0])
+    features = full.open(make_specs(["input"])[0], digests())
     assert features is not None
     assert cuts(full.entries())[0] == "input"
     sizes = {entry.spec["cut"]: entry.n_bytes for entry in full.entries()}
@@ -69,14 +70,26 @@ def test_opening_counts_as_use(full: FeatureStore) -> None:
 def test_pruning_removes_the_least_recently_used_first(full: FeatureStore) -> None:
     sizes = {entry.spec["cut"]: entry.n_bytes for entry in full.entries()}
     assert full.prune(sum(sizes.values())) == ()
-    assert cuts(full.prune(sum(sizes.values()) - 1)) == ["input"]
+    assert cuts(full.prune(sizes["layer4"] + sizes["head"])) == ["input"]
     assert cuts(full.prune(sizes["head"])) == ["layer4"]
     assert cuts(full.prune(0)) == ["head"]
     assert [path.name for path in full.path.iterdir()] == ["locks"]
 
 
+def test_pruning_goes_segment_by_segment(full: FeatureStore) -> None:
+    size = sum(entry.n_bytes for entry in full.entries())
+    (removed,) = full.prune(size - 1)
+    assert (removed.spec["cut"], removed.n_images) == ("input", 12)
+    assert [entry.n_images for entry in full.entries()] == [N, N, N - 12]
+    assert full.verify() == {}
+    (spec,) = make_specs(["input"])
+    assert full.count_missing(spec, digests()) == 12
+    assert run(full, ["input"]).n_passed == 12
+    assert full.open(spec, digests()) is not None
+
+
 def test_rows_in_use_are_not_pruned(full: FeatureStore) -> None:
-    opened = full.open(make_specs(["layer4"])[0])
+    opened = full.open(make_specs(["layer4"])[0], digests())
     assert opened is not None
     assert sorted(cuts(FeatureStore(full.path).prune(0))) == ["head", "input"]
     opened.close()
@@ -122,7 +135,9 @@ def test_within_its_limit_a_store_says_nothing(full: FeatureStore, notices: list
     limited = FeatureStore(full.path, limit_bytes=8_000_000)
     run(limited, ["layer2"], notice=notices.append)
     assert notices == []
-    assert cuts(limited.entries()) == ["layer2", "head", "layer4"] or cuts(limited.entries()) == ["layer2", "head"]
+    left = {entry.spec["cut"]: entry.n_images for entry in limited.entries()}
+    assert left["layer2"] == left["head"] == left["layer4"] == N
+    assert left["input"] < N  # used longest ago, and only as much of it as is needed
     assert sum(entry.n_bytes for entry in limited.entries()) <= 8_000_000
 
 
@@ -137,17 +152,17 @@ def test_leftovers_of_a_killed_prune_are_swept(full: FeatureStore) -> None:
 
 def test_verify_names_what_is_damaged(full: FeatureStore) -> None:
     assert full.verify() == {}
-    path = shard_file(full, "layer4", "00004.0.bin")
+    path = segment_file(full, "layer4", "00004.0.bin")
     content = bytearray(path.read_bytes())
     content[0] ^= 1
     path.write_bytes(content)
-    shard_file(full, "head", "meta.json").unlink()
+    segment_file(full, "head", "meta.json").unlink()
     layer4, head = make_specs(["layer4", "head"])
     assert full.verify() == {
         layer4.key: {4: "00004.0.bin is damaged in its rows from 0 bytes on"},
         head.key: {-1: "meta.json is missing or damaged"},
     }
-    assert [entry.complete for entry in full.entries() if entry.key == head.key] == [False]
+    assert [entry.spec for entry in full.entries() if entry.key == head.key] == [{}]
 
 
 def test_an_unfinished_pass_is_no_damage(store: FeatureStore) -> None:
@@ -161,7 +176,7 @@ def test_an_unfinished_pass_is_no_damage(store: FeatureStore) -> None:
     with pytest.raises(StopError, match="stopped"):
         run(store, ["head"], progress=stop, seconds_a_batch=0.01)
     assert store.verify() == {}
-    assert [entry.complete for entry in store.entries()] == [False]
+    assert [0 < entry.n_images < N for entry in store.entries()] == [True]
 
 
 def test_stray_files_are_ignored(full: FeatureStore) -> None:

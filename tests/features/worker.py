@@ -18,9 +18,9 @@ import openvino  # noqa: F401
 import torch
 import torch.export  # what a pass imports, before the forks
 
-from frostline.features import FeatureStore, _layout
+from frostline.features import FeatureStore, _job
 
-from .passes import SHARD_BATCHES, images, network, run
+from .passes import SEGMENT_BATCHES, images, network, run
 
 
 def say(**answer: Any) -> None:
@@ -40,11 +40,11 @@ def child(root: Path, request: dict[str, Any]) -> None:
     except Exception as error:  # told to the test, whatever it is
         say(error=repr(error), pid=os.getpid())
     else:
-        say(report=report.__dict__, pid=os.getpid(), notices=notices)
+        say(report={**report.__dict__, "reused": report.reused}, pid=os.getpid(), notices=notices)
 
 
 def main() -> None:
-    _layout.SHARD_BATCHES = SHARD_BATCHES
+    _job.SEGMENT_BATCHES = SEGMENT_BATCHES
     torch.set_num_threads(1)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children that were killed leave nothing behind
     network(), images()

@@ -20,7 +20,7 @@ def test_a_run_comes_back_as_it_was_recorded(ledger: Ledger, start_run: StartRun
     run = start_run(ledger)
     assert re.fullmatch(r"\d{8}-\d{6}-starter", run)
     assert ledger.run_directory(run).is_dir()
-    ledger.record_pass(run, "p1", 100, 51_200, 2.5, "openvino", False)
+    ledger.record_pass(run, "p1", 100, 100, 51_200, 2.5, "openvino")
     ledger.record_trajectory(run, "t1", "running")
     for epoch, loss in enumerate((0.8285023129885764, 0.6178, 0.5894), start=1):
         ledger.record_epoch(run, "t1", epoch, loss, loss + 0.1, 0.9, 1.5, f"c{epoch}")
@@ -38,7 +38,7 @@ def test_a_run_comes_back_as_it_was_recorded(ledger: Ledger, start_run: StartRun
     assert record.plan == {"totals": {"seconds": 12.5}}
     assert record.cost == {"seconds": 20.0}
     assert record.provenance == ({"frostline": "0.1.0"},)
-    assert record.passes == (PassRow("p1", 100, 51_200, 2.5, "openvino", False),)
+    assert record.passes == (PassRow("p1", 100, 100, 51_200, 2.5, "openvino"),)
     assert record.directory == ledger.run_directory(run)
     assert [arm.name for arm in record.arms] == ["head 2ep", "head 3ep", "gradual"]
     assert [arm.status for arm in record.arms] == ["complete"] * 3
@@ -173,12 +173,12 @@ def test_epochs_come_in_order_and_once(ledger: Ledger, start_run: StartRun) -> N
 
 def test_a_pass_found_in_the_cache_does_not_hide_the_one_made(ledger: Ledger, start_run: StartRun) -> None:
     run = start_run(ledger)
-    ledger.record_pass(run, "p", 10, 100, 2.5, "openvino", False)
-    ledger.record_pass(run, "p", 10, 100, 0.1, "openvino", True)
-    assert ledger.passes(run) == [PassRow("p", 10, 100, 2.5, "openvino", False)]
-    ledger.record_pass(run, "q", 10, 100, 0.1, "torch", True)
-    ledger.record_pass(run, "q", 10, 100, 2.0, "torch", False)
-    assert ledger.passes(run)[1] == PassRow("q", 10, 100, 2.0, "torch", False)
+    ledger.record_pass(run, "p", 10, 10, 100, 2.5, "openvino")
+    ledger.record_pass(run, "p", 10, 0, 100, 0.1, "openvino")
+    assert ledger.passes(run) == [PassRow("p", 10, 10, 100, 2.5, "openvino")]
+    ledger.record_pass(run, "q", 10, 0, 100, 0.1, "torch")
+    ledger.record_pass(run, "q", 10, 10, 100, 2.0, "torch")
+    assert ledger.passes(run)[1] == PassRow("q", 10, 10, 100, 2.0, "torch")
 
 
 def test_every_row_says_what_made_it(ledger: Ledger, start_run: StartRun) -> None:
@@ -255,7 +255,7 @@ def test_unfinished_runs_of_a_study(ledger: Ledger, start_run: StartRun) -> None
 
 def test_runs_list(ledger: Ledger, start_run: StartRun) -> None:
     run = start_run(ledger)
-    ledger.record_pass(run, "p", 10, 100, 2.5, "torch", False)
+    ledger.record_pass(run, "p", 10, 10, 100, 2.5, "torch")
     for epoch in (1, 2):
         ledger.record_epoch(run, "t1", epoch, 0.5, 0.5, 0.5, 1.0)
     (row,) = ledger.runs()

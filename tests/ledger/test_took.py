@@ -43,7 +43,7 @@ def test_it_counts_from_the_command_to_the_end(ledger: Ledger, start_run: StartR
 
 
 RECORDS: dict[str, Any] = {
-    "pass": lambda ledger, run: ledger.record_pass(run, "p", 1, 1, 1.0, "torch", False),
+    "pass": lambda ledger, run: ledger.record_pass(run, "p", 1, 1, 1, 1.0, "torch"),
     "epoch": lambda ledger, run: ledger.record_epoch(run, "t1", 1, 0.5, 0.5, 0.5, 1.0),
     "trajectory": lambda ledger, run: ledger.record_trajectory(run, "t1", "running"),
     "file": lambda ledger, run: ledger.record_file(run, "gradual", "model", "m", "d"),

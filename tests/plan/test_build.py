@@ -11,24 +11,33 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.plan.networks import COUNTS, facts, rates
 
-from frostline.plan import CostModel, Decided, EpochWork, Plan, build_plan, nothing_stored
+from frostline.plan import CostModel, Decided, EpochWork, Plan, build_plan
 from frostline.plan._costs import BOOKKEEPING_SECONDS
 from frostline.study import Arm, Recipe
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from frostline.models.facts import BackboneFacts
-    from frostline.plan import Stored
+    from frostline.plan import Source
 
 
 def plan(
     *recipes: dict[str, Any],
     network: BackboneFacts | None = None,
-    rows_stored: Stored = nothing_stored,
+    share_missing: Callable[[Source, str], float] | None = None,
     **changes: Any,
 ) -> Plan:
     arms = [Arm(name=f"arm{i}", recipe=Recipe(backbone="net", image_size=32, **r)) for i, r in enumerate(recipes)]
     costs = CostModel(network or facts(), rates(**changes))
-    return build_plan("study", arms, COUNTS, 10, lambda recipe: costs, rows_stored=rows_stored)
+
+    def count(source: Source, cut: str) -> int:
+        assert share_missing is not None
+        n_images: int = {**COUNTS, "test": 10}[source.split] * source.views
+        return round(n_images * share_missing(source, cut))
+
+    missing = count if share_missing else None
+    return build_plan("study", arms, COUNTS, 10, lambda recipe: costs, missing=missing)
 
 
 TIME = r"(<?\d\.\d\d s|\d\d\.\d s|\d+ min \d\d s|\d+ h \d\d min|[\d,]+ days? \d+ h)"
@@ -309,7 +318,7 @@ def test_stored_rows_cost_nothing_more_and_are_used_where_storing_them_would_not
     slow: dict[str, Any] = {"store": 50e3}
     anew = plan(one, **slow)
     assert anew.trajectories[0].mode == "recomputed"
-    stored = plan(one, rows_stored=lambda source, cut: cut == "head", **slow)
+    stored = plan(one, share_missing=lambda source, cut: cut != "head", **slow)
     (trajectory,), (pass_,) = stored.trajectories, stored.passes
     assert (trajectory.mode, trajectory.cut) == ("cached", "head")
     assert "they are stored already" in trajectory.why
@@ -318,16 +327,23 @@ def test_stored_rows_cost_nothing_more_and_are_used_where_storing_them_would_not
     assert stored.arms[0].alone_seconds == pytest.approx(anew.arms[0].alone_seconds)
     # Another cut, split or kind of numbers is no help.
     for absent in (
-        lambda source, cut: cut == "late",
-        lambda source, cut: source.split == "val",
-        lambda source, cut: source.activations == "float16",
+        lambda source, cut: cut != "late",
+        lambda source, cut: source.split != "val",
+        lambda source, cut: source.activations != "float16",
     ):
-        assert plan(one, rows_stored=absent, **slow).trajectories[0].mode == "recomputed"
+        assert plan(one, share_missing=absent, **slow).trajectories[0].mode == "recomputed"
+
+
+def test_a_pass_takes_what_its_missing_images_take() -> None:
+    whole, tenth = plan(head(9)).passes[0], plan(head(9), share_missing=lambda source, cut: 0.1).passes[0]
+    setup = rates().setup
+    assert tenth.seconds - setup == pytest.approx((whole.seconds - setup) / 10)
+    assert tenth.bytes == whole.bytes
 
 
 def test_a_pass_takes_what_its_missing_cuts_take() -> None:
     recipes = head(9), {"train_from": "late", "epochs": 9}
-    (rest,) = plan(*recipes, rows_stored=lambda source, cut: cut == "head").passes
+    (rest,) = plan(*recipes, share_missing=lambda source, cut: cut != "head").passes
     (late,) = plan(recipes[1]).passes
     assert rest.cuts == ("late", "head")
     assert rest.seconds == pytest.approx(late.seconds)

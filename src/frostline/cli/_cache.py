@@ -37,9 +37,9 @@ def list_entries(as_json: JsonOption = False) -> None:
     total = sum(entry.n_bytes for entry in entries)
     table = report.Table(
         title=f"{store.path}: {format_number_of(len(entries), 'entry')}, {format_bytes(total)}",
-        columns=("key", "backbone", "stored at", "pixels", "view", "size", "last used (UTC)", "state"),
+        columns=("key", "backbone", "stored at", "pixels", "view", "images", "size", "last used (UTC)"),
         rows=tuple(_entry_row(entry) for entry in entries),
-        left=frozenset({"key", "backbone", "stored at", "view", "state"}),
+        left=frozenset({"key", "backbone", "stored at", "view"}),
     )
     report.draw(table, report.make_console())
 
@@ -76,11 +76,11 @@ def verify(as_json: JsonOption = False) -> None:
     store = frostline.FeatureStore()
     faults = store.verify()
     if as_json:
-        print_json({key: {str(shard): fault for shard, fault in found.items()} for key, found in faults.items()})
+        print_json({key: {str(number): fault for number, fault in found.items()} for key, found in faults.items()})
     else:
         for key, found in faults.items():
-            for shard, fault in found.items():
-                typer.echo(f"{key}: {'' if shard < 0 else f'shard {shard}: '}{fault}")
+            for number, fault in found.items():
+                typer.echo(f"{key}: {'' if number < 0 else f'segment {number}: '}{fault}")
         n = len(store.entries())
         if not faults:
             typer.echo(f"{format_number_of(n, 'entry')}, none damaged")
@@ -110,7 +110,7 @@ def _entry_json(entry: Any) -> dict[str, Any]:
         "key": entry.key,
         "spec": entry.spec,
         "n_bytes": entry.n_bytes,
-        "complete": entry.complete,
+        "n_images": entry.n_images,
         "last_used": _time(entry).isoformat(timespec="seconds"),
     }
 
@@ -123,9 +123,9 @@ def _entry_row(entry: Any) -> tuple[str, ...]:
         str(entry.spec.get("cut", "?")),
         str(_inside(entry.spec, ("preprocessing", "image_size"))),
         f"{view.get('augmentation')} {view.get('index')}" if isinstance(view, dict) else "",
+        f"{entry.n_images:,}",
         format_bytes(entry.n_bytes),
         f"{_time(entry):%Y-%m-%d %H:%M}",
-        "complete" if entry.complete else "unfinished",
     )
 
 

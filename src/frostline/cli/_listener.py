@@ -12,6 +12,7 @@ from frostline.execution.events import (
     Notice,
     PassFinished,
     PassStarted,
+    RunFound,
     RunStarted,
     TrajectoryEnded,
 )
@@ -104,12 +105,17 @@ def describe_event(event: Event) -> str | None:
         left = "" if event.predicted_seconds is None else f", {format_estimate(event.predicted_seconds)} to go"
         arms = format_number_of(event.n_arms, "arm")
         return f"{event.run} {begins}: {arms}, {format_number_of(event.n_trajectories, 'trajectory')}{left}"
+    if isinstance(event, RunFound):
+        when = event.finished[:16].replace("T", " ")
+        return f"this study has been run ({event.run}, {when} UTC); to train it anew, add --again"
     if isinstance(event, Notice):
         return f"note: {event.text}"
     if isinstance(event, PassStarted):
         return f"feature pass {event.name}: {format_number_of(event.n_images, 'image')}"
     if isinstance(event, PassFinished):
         how = "found in the cache" if event.reused else f"done in {format_seconds(event.seconds)}"
+        if 0 < event.n_passed < event.n_images:
+            how += f", {event.n_images - event.n_passed:,} of {event.n_images:,} images found in the cache"
         return f"feature pass {event.name}: {how}, {format_bytes(event.n_bytes)}"
     if isinstance(event, TrajectoryEnded) and event.status != "complete":
         return f"trajectory {event.trajectory} {event.status}" + (f": {event.message}" if event.message else "")

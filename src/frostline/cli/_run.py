@@ -47,6 +47,9 @@ def run(
             help="Continue an interrupted run of this study, or start a new one.  [default: continue if there is one]",
         ),
     ] = None,
+    train_again: Annotated[
+        bool, typer.Option("--again", help="Train a study anew that has been run, rather than show the finished run.")
+    ] = False,
     workspace: WorkspaceOption = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     engine: Annotated[_Engine, typer.Option(help="Engine that runs the frozen stages.")] = _Engine.auto,
@@ -63,7 +66,7 @@ def run(
 
     In a terminal a display shows progress and the time left; elsewhere each epoch of each arm is a line,
     "ARM: epoch 1/2, loss 0.8285, val loss 0.7112, val acc 72.9%". Ctrl-C stops within seconds; the same command
-    continues from there.
+    continues from there. A study that has been run is shown, not trained again: see --again.
     """
     import frostline
 
@@ -81,6 +84,7 @@ def run(
                 plain=plain,
                 workspace=place,
                 resume=resume,
+                again=train_again,
                 device=device,
                 engine=engine.value,
                 cache=cache.value,

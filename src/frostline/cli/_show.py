@@ -25,7 +25,7 @@ def show(
         str | None,
         typer.Argument(
             metavar="RUN",
-            help="A run's id or the beginning of it, or a study's name or file for its newest run.  "
+            help="A run's id or the beginning of it, a study's name or file for its newest run, or a run's folder.  "
             "[default: the newest run]",
         ),
     ] = None,
@@ -59,8 +59,7 @@ def show(
         raise typer.BadParameter("--value needs --pivot ROWS,COLUMNS")
     measure = (value or _Value.train_loss).value
     keys = None if pivot is None else _two_keys(pivot)
-    with frostline.Ledger(choose_workspace(workspace), create=False) as ledger:
-        record = ledger.load(_run_or_study(run))
+    record = frostline.load_run(_run_or_study(run), choose_workspace(workspace))
     _export(record, csv, parquet)
     if as_json:
         print_json(record.to_json() if keys is None else _pivot_json(record, *keys, measure))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from frostline.data._dataset import Dataset, Skipped, Split
 from frostline.data._decoding import BadImageError, decode_image
 from frostline.data._detached import detach
+from frostline.data._given import ImageLike, read_images
 from frostline.data._iterating import iterate_images
 from frostline.data._loading import load_dataset
 from frostline.data._preprocessing import Preprocessing, load_images, normalise, preprocess_image
@@ -15,6 +16,7 @@ __all__ = [
     "BadImageError",
     "DataSummary",
     "Dataset",
+    "ImageLike",
     "Preprocessing",
     "Skipped",
     "Split",
@@ -27,5 +29,6 @@ __all__ = [
     "load_images",
     "normalise",
     "preprocess_image",
+    "read_images",
     "summarise_data",
 ]

@@ -50,10 +50,9 @@ class Split:
 
     @cached_property
     def fingerprint(self) -> str:
-        """The hex digest of the ordered contents, labels and ids (ids decide the augmented views)."""
+        """The hex digest of the ordered contents and labels."""
         digest = hashlib.sha256("".join(self.digests).encode())
         digest.update(self.labels.astype("<i8").tobytes())
-        digest.update(self.ids.astype("<i8").tobytes())
         return digest.hexdigest()
 
 
@@ -111,6 +110,17 @@ class Dataset:
         """Return the name of the image at a position of a split."""
         chosen = self.split(split) if isinstance(split, str) else split
         return self.name_of(int(chosen.ids[position]))
+
+    def names(self, split: Split | str) -> tuple[str, ...]:
+        """Return the names of a split's images, in order."""
+        chosen = self.split(split) if isinstance(split, str) else split
+        if chosen.name not in self._names:
+            self._names[chosen.name] = tuple(self.name_of(image) for image in chosen.ids.tolist())
+        return self._names[chosen.name]
+
+    @cached_property
+    def _names(self) -> dict[str, tuple[str, ...]]:
+        return {}
 
     def pixels(self, split: Split | str, position: int) -> Pixels:
         """Return the decoded image at a position of a split: uint8 [H, W, 3], RGB, upright.

@@ -110,7 +110,7 @@ def load_images(
         position = int(positions[row])
         image = preprocess_image(dataset.pixels(chosen, position), preprocessing)
         if view is not None:
-            image = augment_image(image, view, int(chosen.ids[position]))
+            image = augment_image(image, view, chosen.digests[position])
         images[row] = image.transpose(2, 0, 1)
 
     map_in_threads(fill, range(len(positions)))

@@ -1,4 +1,4 @@
-"""Augmented views: view v of an image is a function of a seed, the image's id and v, and of nothing else."""
+"""Augmented views: view v of an image is a function of a seed, the image's content and v, and of nothing else."""
 
 from __future__ import annotations
 
@@ -41,13 +41,15 @@ class View:
             raise DataError(f"view {self.index} does not exist: views count from 0")
 
 
-def augment_image(image: Pixels, view: View, image_id: int) -> Pixels:
+def augment_image(image: Pixels, view: View, digest: str) -> Pixels:
     """Return the view of a preprocessed image, uint8 [S, S, 3] to the same shape (possibly a strided view of it).
+
+    ``digest`` is that of the image's content, hex of at least 32 digits: an image has the same views wherever it lies.
 
     The crop is that of Krizhevsky et al. 2012 (section 4.1) in the padded form of He et al. 2016 (section 4.2):
     S // 8 pixels on each side, reflected rather than black.
     """
-    stream = numpy_stream("view", view.seed, image_id, view.index)
+    stream = numpy_stream("view", view.seed, int(digest[:32], 16), view.index)
     flipped = bool(stream.integers(2))  # drawn first, so both augmentations flip the same images
     if view.augmentation == "crop-flip":
         size = image.shape[0]

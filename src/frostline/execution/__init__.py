@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from frostline.execution._checks import check_networks
+    from frostline.execution._loading import load_arm
     from frostline.execution._prepare import plan_study
     from frostline.execution._remeasuring import Measured, measure_anew
     from frostline.execution._run import run
 
-__all__ = ["Measured", "check_networks", "measure_anew", "plan_study", "run"]
+__all__ = ["Measured", "check_networks", "load_arm", "measure_anew", "plan_study", "run"]
 
 _WHERE = {
     "Measured": "_remeasuring",
     "check_networks": "_checks",
+    "load_arm": "_loading",
     "measure_anew": "_remeasuring",
     "plan_study": "_prepare",
     "run": "_run",

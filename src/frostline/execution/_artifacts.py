@@ -1,39 +1,87 @@
-"""What an arm leaves behind: the part of the network that training changed, and its validation logits."""
+"""Writes what an arm leaves behind, and says in the ledger where it is."""
 
 from __future__ import annotations
 
-import hashlib
+from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from frostline.training import save_tensors
+from frostline.artifacts import ArmDescription, Numerics, Predictions, WeightsIdentity, save_arm, save_split
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Mapping
 
     import torch
 
     from frostline.execution._context import Context
+    from frostline.plan import TrajectoryPlan
 
-__all__ = ["save_arm"]
+__all__ = ["record_arm", "record_test"]
 
-
-def save_arm(context: Context, arm: str, model: dict[str, torch.Tensor], logits: torch.Tensor) -> None:
-    """Store an arm's model and its validation logits [N, K], each complete or absent, and record both."""
-    recipe = next(a.recipe for a in context.prepared.arms if a.name == arm)
-    metadata = {
-        "arm": arm,
-        "backbone": recipe.backbone,
-        "weights_digest": context.networks.of(recipe).weights_digest,
-        "classes": list(context.dataset.classes),
-    }
-    for kind, path, tensors in (
-        ("model", context.files.model(arm), model),
-        ("predictions", context.files.predictions(arm), {"logits": logits}),
-    ):
-        save_tensors(path, tensors, metadata)
-        context.ledger.record_file(context.run, arm, kind, path.relative_to(context.files.root), _digest(path))
+KINDS = {
+    "arm.json": "description",
+    "model.safetensors": "model",
+    "val.safetensors": "predictions",
+    "test.safetensors": "test predictions",
+}
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def record_arm(
+    context: Context, name: str, planned: TrajectoryPlan, model: dict[str, torch.Tensor], logits: torch.Tensor
+) -> None:
+    """Store an arm's trained tensors and its validation logits [N, K], complete or absent, and record them.
+
+    Args:
+        context: the run.
+        name: of the arm.
+        planned: the trajectory that it ends with, whose numerics it has.
+        model: what training changed.
+        logits: those of the validation images, in order.
+    """
+    description = _describe(context, name, planned)
+    written = save_arm(context.files.arm(name), description, model, _predictions(context, "val", logits))
+    _record(context, name, written)
+
+
+def record_test(context: Context, description: ArmDescription, logits: torch.Tensor) -> None:
+    """Store the test logits [N, K] of an arm beside what is there of it, and record them."""
+    folder = context.files.arm(description.name)
+    _record(context, description.name, save_split(folder, description, "test", _predictions(context, "test", logits)))
+
+
+def _describe(context: Context, name: str, planned: TrajectoryPlan) -> ArmDescription:
+    recipe = next(arm.recipe for arm in context.prepared.arms if arm.name == name)
+    identity = context.networks.identity(recipe)
+    is_file = recipe.weights not in ("default", "none")
+    given = str(Path(recipe.weights).expanduser().absolute()) if is_file else recipe.weights
+    numerics = Numerics(
+        device=context.device.type,
+        engine=context.engine,
+        cut=planned.cut,
+        activations="float16" if planned.activations == "float16" else "float32",
+        layout=planned.layout,
+        threads=planned.threads,
+        stacked=not context.plain and context.plan.is_stacked(planned.id),
+        versions={package: metadata.version(package) for package in ("frostline", "torch", "openvino")},
+    )
+    return ArmDescription(
+        name=name,
+        study=context.prepared.study.name,
+        run=context.run,
+        recipe=recipe,
+        classes=context.dataset.classes,
+        preprocessing=identity.preprocessing,
+        weights=WeightsIdentity(recipe.backbone, given, recipe.weights_key, identity.weights_digest),
+        numerics=numerics,
+    )
+
+
+def _predictions(context: Context, split: str, logits: torch.Tensor) -> Predictions:
+    chosen = context.dataset.split(split)
+    return Predictions(logits, chosen.labels, chosen.digests, context.dataset.names(split))
+
+
+def _record(context: Context, name: str, written: Mapping[str, str]) -> None:
+    folder = context.files.arm(name).relative_to(context.files.root)
+    for file, digest in written.items():
+        context.ledger.record_file(context.run, name, KINDS[file], folder / file, digest)

@@ -11,18 +11,12 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from frostline.errors import TrainingError
+from frostline.artifacts import ArmFiles, evaluate_rows, read_description
+from frostline.errors import ArtifactError, TrainingError
+from frostline.execution._artifacts import record_test
 from frostline.execution._passes import make_pass
 from frostline.execution._rows import rows_of
-from frostline.training import (
-    apply_layout,
-    batches_in_order,
-    evaluate,
-    in_layout,
-    load_model_state,
-    on_threads,
-    score,
-)
+from frostline.training import load_model_state, score
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,7 +51,8 @@ def choose_arms(arms: Sequence[ArmRecord]) -> list[ArmRecord]:
 
 
 def judge(context: Context, chosen: Sequence[ArmRecord]) -> None:
-    """Evaluate the chosen arms on the test split and record it; arms that have been judged are left alone."""
+    """Record the choice, then evaluate the chosen arms on the test split; what has been judged is left alone."""
+    context.ledger.record_choice(context.run, [record.name for record in chosen])
     by_name = {arm.name: arm for arm in context.prepared.arms}
     stored: set[str] = set()
     for record in chosen:
@@ -71,13 +66,14 @@ def _test(context: Context, arm: Arm, stored: set[str]) -> tuple[float, float]:
 
     ``stored`` names the passes over the test split that are made already; the seeds of a recipe share one.
     """
+    files = ArmFiles(context.files.arm(arm.name))
     chain = context.networks.chain(arm.recipe, len(context.dataset.classes))
-    path = context.files.model(arm.name)
     try:
-        load_model_state(chain.model, load_file(path))
-    except (OSError, SafetensorError) as error:
+        description = read_description(files.folder)
+        load_model_state(chain.model, load_file(files.model))
+    except (ArtifactError, OSError, SafetensorError) as error:
         raise TrainingError(
-            f"{path}: the model of a finished arm can't be read ({error}); run with --no-resume"
+            f"{files.folder}: what a finished arm left behind can't be read ({error}); run with --no-resume"
         ) from error
     last = _last_trajectory(context, arm)
     if last.mode == "cached":
@@ -86,12 +82,9 @@ def _test(context: Context, arm: Arm, stored: set[str]) -> tuple[float, float]:
             make_pass(context, planned)
             stored.add(planned.name)
     rows = rows_of(context, last, arm.recipe, "test")
-    module = chain.model.to(context.device) if last.cut == "input" else chain.tail(last.cut).to(context.device)
-    apply_layout(chain.model, last.layout)
-    order = batches_in_order(rows.n, arm.recipe.batch_size)
-    batches = ((in_layout(inputs, last.layout), labels) for inputs, labels in rows.batches(order, 0, context.device))
-    with on_threads(last.threads):
-        logits = evaluate(module, batches)
+    chain.model.to(context.device)
+    logits = evaluate_rows(chain, arm.recipe, description.numerics, rows, context.device)
+    record_test(context, description, logits)
     return score(logits, context.dataset.test.labels)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from frostline.execution._resuming import decided_by
-from frostline.execution._stored import rows_stored
+from frostline.execution._stored import rows_missing
 
 if TYPE_CHECKING:
     from frostline.execution._context import Context
@@ -21,12 +21,13 @@ def seconds_left(context: Context) -> float:
     if context.plain:
         return plan.totals.plain_seconds
     # A run that is taken up again keeps to its first plan, which doesn't know what was stored since.
-    stored = rows_stored(context.prepared, context.networks, context.engine, context.store)
+    missing = rows_missing(context.prepared, context.networks, context.engine, context.store)
 
-    def is_made(planned: PassPlan) -> bool:
-        return all(stored(source, cut) for source in planned.sources for cut in planned.cuts)
+    def share_left(planned: PassPlan) -> float:
+        left = sum(max(missing(source, cut) for cut in planned.cuts) for source in planned.sources)
+        return left / max(planned.n_images, 1)
 
-    passes = sum(planned.seconds for planned in plan.passes if not is_made(planned))
+    passes = sum(planned.seconds * share_left(planned) for planned in plan.passes)
     whole = sum(t.seconds for t in plan.trajectories)
     ahead = sum((t.epochs - len(ledger.epochs(run, t.id))) * t.seconds_per_epoch for t in plan.trajectories)
     training = plan.totals.training_seconds * ahead / whole if whole else 0.0
@@ -45,7 +46,9 @@ def describe_cost(context: Context) -> dict[str, Any]:
     epochs = {
         t.id: [row.seconds for row in context.ledger.epochs(context.run, t.id)] for t in context.plan.trajectories
     }
-    measured = {**passes, **{id_: sum(rows) / len(rows) for id_, rows in epochs.items() if rows}}
+    # What a pass over all of its images would take: an arm alone would find nothing in the cache.
+    whole = {name: passes[name] * row.n_images / row.n_passed for name, row in made.items() if not row.reused}
+    measured = {**whole, **{id_: sum(rows) / len(rows) for id_, rows in epochs.items() if rows}}
     again = context.prepared.plan(decided=decided_by(context.ledger, context.run), measured=measured)
     predicted = {planned.name: planned.seconds for planned in context.plan.passes}
     # The only pass that isn't in the plan is that over the test images.
@@ -86,6 +89,8 @@ def _pass_cost(made: PassRow, planned: PassPlan) -> dict[str, Any]:
         "name": planned.name,
         "seconds": made.seconds,
         "predicted_seconds": planned.seconds,
+        "n_images": made.n_images,
+        "n_passed": made.n_passed,
         "bytes": made.n_bytes,
         "predicted_bytes": planned.bytes,
         "reused": made.reused,

@@ -82,12 +82,13 @@ def engine_rate(
         lambda: build_chain(backbone, 10, Head(), 0).prefix(names),
         lambda images: normalise(images, backbone.preprocessing),
         [shape for cut in cuts for shape in cut.shapes],
+        lambda: situation.images,
     )
 
     def timed(piece: Callable[[], float]) -> float:
         settle()
         return watch.measure(piece)
 
-    rate = measure_engine(situation.engines, request, situation.images, timed)
+    rate = measure_engine(situation.engines, request, timed)
     share = cuts[-1].flops_before / max(facts.cuts[-1].flops_before, 1)
     return replace(rate, seconds=rate.seconds / share) if share else rate

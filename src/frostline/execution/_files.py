@@ -1,4 +1,4 @@
-"""Where a run keeps its files: checkpoints, models and predictions, named so that a person can find them."""
+"""Where a run keeps its files: checkpoints and what arms left behind, named so that a person can find them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["RunFiles"]
+__all__ = ["RunFiles", "folder_name"]
 
 
 @dataclass(frozen=True)
@@ -28,16 +28,12 @@ class RunFiles:
         """The checkpoint after an epoch (1-based) of a trajectory."""
         return self.checkpoints / f"{trajectory}-{epoch:04d}.safetensors"
 
-    def model(self, arm: str) -> Path:
-        """What training changed in an arm's network, at its last epoch."""
-        return self.root / "models" / f"{_file_name(arm)}.safetensors"
-
-    def predictions(self, arm: str) -> Path:
-        """An arm's logits on the validation split, at its last epoch."""
-        return self.root / "predictions" / f"{_file_name(arm)}.safetensors"
+    def arm(self, name: str) -> Path:
+        """The folder of what an arm left behind."""
+        return self.root / "arms" / folder_name(name)
 
 
-def _file_name(arm: str) -> str:
+def folder_name(arm: str) -> str:
     """Return a readable name that no two arms share."""
     readable = re.sub(r"[^A-Za-z0-9.=+-]+", "_", arm).strip("_")[:80]
     return f"{readable}-{hashlib.sha256(arm.encode()).hexdigest()[:6]}"

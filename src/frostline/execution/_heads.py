@@ -6,7 +6,7 @@ import time
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from frostline.execution._artifacts import save_arm
+from frostline.execution._artifacts import record_arm
 from frostline.execution._rows import rows_of
 from frostline.execution._telling import ending_arms, tell_epoch
 from frostline.execution.events import StepProgress, TrajectoryEnded
@@ -155,7 +155,7 @@ def _keep(
         return
     state = {f"{chain.head_path}.{name}": tensor for name, tensor in head.items()}
     for arm in ending_arms(context, planned, epoch):
-        save_arm(context, arm, state, result.logits)
+        record_arm(context, arm, planned, state, result.logits)
     if any(t.parent == planned.id and t.parent_epochs == epoch for t in context.plan.trajectories):
         # A new phase begins with a new optimizer: only the model goes on.
         checkpoint = Checkpoint(state, {"state": {}, "param_groups": []}, None)

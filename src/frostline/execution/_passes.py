@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from frostline.data import load_images, normalise
 from frostline.errors import FeatureError
 from frostline.execution._stored import feature_spec, views_of
@@ -13,7 +15,6 @@ from frostline.plan import pass_batch_size, source_of
 from frostline.study import Head
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
     from numpy.typing import NDArray
 
@@ -33,9 +34,9 @@ def make_pass(context: Context, planned: PassPlan) -> None:
     backbone = context.networks.of(planned)
     facts = context.facts(planned.backbone, planned.image_size)
     request = engine_request(context, planned, planned.cuts)
-    seconds, n_bytes, done, engines, reused = 0.0, 0, 0, [], True
+    seconds, n_bytes, done, n_passed, engines = 0.0, 0, 0, 0, []
     for source in planned.sources:
-        split, n = context.dataset.split(source.split), planned.splits[source.split]
+        split = context.dataset.split(source.split)
         for view in views_of(source):
             specs = [_spec(context, source, view, cut) for cut in planned.cuts]
 
@@ -52,7 +53,8 @@ def make_pass(context: Context, planned: PassPlan) -> None:
                 shapes=[facts.resolve(cut).shapes for cut in planned.cuts],
                 load=load,
                 normalise=request.normalise,
-                n=n,
+                images=split.digests,
+                examples=request.examples,
                 engine=context.engine,
                 batch_size=planned.batch_size,
                 layout=context.costs(planned.backbone, planned.image_size).layout,
@@ -61,13 +63,12 @@ def make_pass(context: Context, planned: PassPlan) -> None:
                 progress=progress,
                 notice=lambda text: context.emit(Notice(text)),
             )
-            seconds, n_bytes, done = seconds + report.seconds, n_bytes + report.n_bytes, done + n
+            seconds, n_bytes, done = seconds + report.seconds, n_bytes + report.n_bytes, done + len(split)
             engines.append(report.engine)
-            reused = reused and report.reused
-    context.ledger.record_pass(
-        context.run, planned.name, planned.n_images, n_bytes, seconds, "+".join(dict.fromkeys(engines)), reused
-    )
-    context.emit(PassFinished(planned.name, planned.n_images, n_bytes, seconds, reused))
+            n_passed += report.n_passed
+    engine = "+".join(dict.fromkeys(engines))
+    context.ledger.record_pass(context.run, planned.name, planned.n_images, n_passed, n_bytes, seconds, engine)
+    context.emit(PassFinished(planned.name, planned.n_images, n_passed, n_bytes, seconds))
 
 
 def open_features(
@@ -79,9 +80,10 @@ def open_features(
         FeatureError: they are not in the cache any more.
     """
     source = source_of(recipe, split_name, activations)
+    images = context.dataset.split(split_name).digests
     opened = []
     for view in views_of(source):
-        features = context.store.open(_spec(context, source, view, cut))
+        features = context.store.open(_spec(context, source, view, cut), images)
         if features is None:
             raise FeatureError(
                 f"activations of {recipe.backbone} at {cut} ({split_name}) left the cache {context.store.path} "
@@ -113,9 +115,15 @@ def engine_request(context: Context, network: Pretrained, cuts: tuple[str, ...])
         costs.layout,
     )
     shapes = [shape for cut in cuts for shape in costs.facts.resolve(cut).shapes]
-    return EngineRequest(key, make_prefix, lambda images: normalise(images, loaded.preprocessing), shapes)
+
+    def examples() -> NDArray[np.uint8]:
+        # The same whichever images a pass begins with, so that an engine is refused for all of a study or for none.
+        split = context.dataset.train
+        return load_images(context.dataset, split, np.arange(min(key.batch_size, len(split))), loaded.preprocessing)
+
+    return EngineRequest(key, make_prefix, lambda images: normalise(images, loaded.preprocessing), shapes, examples)
 
 
 def _spec(context: Context, source: Source, view: View | None, cut: str) -> FeatureSpec:
     costs = context.costs(source.backbone, source.image_size)
-    return feature_spec(context.dataset, context.networks, context.engine, costs, source, view, cut)
+    return feature_spec(context.networks, context.engine, costs, source, view, cut)

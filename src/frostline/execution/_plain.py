@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING
 import torch
 
 from frostline.data import load_images, normalise
-from frostline.execution._artifacts import save_arm
+from frostline.execution._artifacts import record_arm
 from frostline.execution._rows import view_of_epoch
 from frostline.execution.events import ArmProgress, EpochFinished, StepProgress, TrajectoryEnded
 from frostline.ledger import EpochRow
 from frostline.training import PlainPhase, describe_divergence, train_plain
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
     from frostline.execution._context import Context
+    from frostline.plan import TrajectoryPlan
     from frostline.study import Arm, Recipe
 
 __all__ = ["plain_trajectory", "run_plain"]
@@ -50,11 +53,12 @@ def run_plain(context: Context, arm: Arm) -> None:
     def val_images(positions: NDArray[np.int64]) -> torch.Tensor:
         return normalise(torch.from_numpy(load_images(dataset, dataset.val, positions, preprocessing)), preprocessing)
 
+    phases = _phases(context, arm)
     chain = context.networks.chain(recipe, len(context.dataset.classes))
     epochs = train_plain(
         chain,
         recipe,
-        _numerics(context, arm),
+        _numerics(phases),
         train_images,
         dataset.train.labels,
         val_images,
@@ -66,7 +70,7 @@ def run_plain(context: Context, arm: Arm) -> None:
     for epoch in epochs:
         # The whole network is stored: by this loop's lights there is no telling which part changed.
         if epoch.logits is not None and epoch.epoch == recipe.total_epochs:
-            save_arm(context, arm.name, chain.model.state_dict(), epoch.logits)
+            record_arm(context, arm.name, phases[-1], chain.model.state_dict(), epoch.logits)
         row = EpochRow(epoch.epoch, epoch.train_loss, epoch.val_loss, epoch.val_accuracy, epoch.seconds)
         ledger.record_epoch(run, trajectory, *astuple(row))
         _tell(context, arm, row, replayed=False)
@@ -76,11 +80,14 @@ def run_plain(context: Context, arm: Arm) -> None:
     context.emit(TrajectoryEnded(trajectory, status, message))
 
 
-def _numerics(context: Context, arm: Arm) -> list[PlainPhase]:
-    """Return the numerics of an arm's phases, those that a shared run has."""
+def _phases(context: Context, arm: Arm) -> list[TrajectoryPlan]:
+    """Return the trajectories whose numerics an arm's phases have, those of a shared run."""
     path = next(planned.path for planned in context.plan.arms if planned.name == arm.name)
     planned = {trajectory.id: trajectory for trajectory in context.plan.trajectories}
-    phases = [planned[id_] for id_, _ in path]
+    return [planned[id_] for id_, _ in path]
+
+
+def _numerics(phases: Sequence[TrajectoryPlan]) -> list[PlainPhase]:
     return [PlainPhase(None if p.cut == "input" else p.cut, p.layout, p.threads) for p in phases]
 
 

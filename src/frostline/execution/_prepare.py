@@ -18,7 +18,7 @@ from frostline.execution._engine_timing import Situation
 from frostline.execution._own import is_only_here, knows_networks
 from frostline.execution.events import DataRead, Notice
 from frostline.models.facts import backbone_facts, known_facts
-from frostline.plan import NO_BUDGETS, CachePolicy, CostModel, build_plan, choose_threads, nothing_stored, read_budgets
+from frostline.plan import NO_BUDGETS, CachePolicy, CostModel, build_plan, choose_threads, read_budgets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from frostline.execution.events import Listener
     from frostline.features import Engines
     from frostline.models.facts import BackboneFacts
-    from frostline.plan import Budgets, Decided, Plan, Stored
+    from frostline.plan import Budgets, Decided, Missing, Plan
     from frostline.study import Arm, Recipe, Study
 
-__all__ = ["Prepared", "check_cache_policy", "is_measured", "plan_study", "prepare"]
+__all__ = ["Prepared", "check_cache_policy", "is_measured", "plan_study", "prepare", "read_data"]
 
 
 MOST_IMAGES = 32
@@ -59,7 +59,7 @@ class Prepared:
         decided: Mapping[str, Decided] | None = None,
         measured: Mapping[str, float] | None = None,
         budgets: Budgets = NO_BUDGETS,
-        rows_stored: Stored = nothing_stored,
+        missing: Missing | None = None,
     ) -> Plan:
         """Return the plan; see build_plan for what an earlier plan decided, a run measured and the cache has."""
         return build_plan(
@@ -72,7 +72,7 @@ class Prepared:
             decided,
             measured,
             budgets,
-            rows_stored,
+            missing,
         )
 
     def costs_of(self, recipe: Recipe) -> CostModel:
@@ -90,6 +90,7 @@ def prepare(
     bench: Bench | None = None,
     device: str = "cpu",
     threads: int | None = None,
+    dataset: Dataset | None = None,
 ) -> Prepared:
     """Read what planning needs: the images' labels, the networks' stages, and this machine's rates.
 
@@ -105,6 +106,7 @@ def prepare(
         bench: the process that measures, which may have started already.
         device: the kind it all runs on.
         threads: those that torch has in this process; left out, those that it had when the machine was measured.
+        dataset: the study's images, where they were read already.
 
     Raises:
         StudyError, DataError, ModelError: the study asks for what isn't there.
@@ -112,11 +114,8 @@ def prepare(
     arms = study.expand()
     if networks is None:  # a run has checked them, and read their weights
         raise_problems(check_networks(study, read_weights=False))  # before the images, which may take a download
-    # A run names what it stores by what is in the images; a plan only counts them.
-    dataset = load_dataset(study.data, remembered=networks is None)
-    raise_problems(check_classes(arms, dataset.classes))
-    if listener is not None:
-        listener(DataRead(summarise_data(dataset)))
+    if dataset is None:
+        dataset = read_data(study, listener, remembered=True)  # a plan only counts them
 
     def facts_of(recipe: Recipe) -> BackboneFacts:
         return backbone_facts(recipe.backbone, recipe.image_size, recipe.weights)
@@ -144,6 +143,15 @@ def prepare(
             rates = replace(rates, threads=threads)
         costs[key] = CostModel(facts, rates, device, only_here=is_only_here(facts.backbone))
     return Prepared(study, arms, dataset, costs)
+
+
+def read_data(study: Study, listener: Listener | None, *, remembered: bool = False) -> Dataset:
+    """Return a study's images, checked to go with its arms, and tell what of them is used; see ``load_dataset``."""
+    dataset = load_dataset(study.data, remembered=remembered)
+    raise_problems(check_classes(study.expand(), dataset.classes))
+    if listener is not None:
+        listener(DataRead(summarise_data(dataset)))
+    return dataset
 
 
 def is_measured(study: Study, engine: str = "openvino") -> bool:

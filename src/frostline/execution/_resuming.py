@@ -8,19 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from frostline.artifacts import FORMAT_VERSION as ARTIFACT_FORMAT
 from frostline.errors import LedgerError
 from frostline.execution._own import describe_code
 from frostline.execution.events import Listener, Notice
+from frostline.ledger import Ledger
 from frostline.plan import Decided, pass_batch_size
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from frostline.execution._networks import Networks
     from frostline.execution._prepare import Prepared
     from frostline.execution._spent import Spent
-    from frostline.ledger import Ledger
+    from frostline.ledger import RunRecord
     from frostline.study import Study
 
-__all__ = ["decided_by", "describe_basis", "take_up"]
+__all__ = ["decided_by", "describe_basis", "find_finished", "take_up"]
 
 
 def describe_basis(study: Study, networks: Networks, device: torch.device, engine: str) -> dict[str, Any]:
@@ -43,6 +47,7 @@ def describe_basis(study: Study, networks: Networks, device: torch.device, engin
         "threads": torch.get_num_threads(),
         "pass_batch_size": pass_batch_size(device.type),
         "versions": {name: metadata.version(name) for name in ("torch", "openvino")},
+        "artifacts": ARTIFACT_FORMAT,
     }
     basis: dict[str, Any] = {"device": str(device), "engine": engine, "numerics": numerics, "weights": weights}
     code = describe_code(study)
@@ -73,6 +78,19 @@ def take_up(
         with suppress(LedgerError):  # another process was quicker to take it up
             ledger.reopen(candidate, provenance, spent.began, spent.parts)
             return candidate
+    return None
+
+
+def find_finished(place: Path, study: Study, fingerprint: str, mode: str, basis: dict[str, Any]) -> RunRecord | None:
+    """Return the newest complete run of a study on the same images, computed from the same things, if there is one."""
+    if not place.is_dir():
+        return None
+    with suppress(LedgerError), Ledger(place, create=False) as ledger:
+        for candidate in ledger.finished(study.digest, mode):
+            record = ledger.load(candidate)
+            same = record.data.get("fingerprint") == fingerprint and record.plan.get("basis") == basis
+            if same and record.directory.is_dir():
+                return record
     return None
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from frostline.data import View, iterate_images, load_images, normalise
+from frostline.data import View, iterate_images, normalise
 from frostline.execution._passes import engine_request, open_features
 from frostline.execution.events import Notice
 from frostline.features import halve_rows, ready_engine, run_batches
@@ -130,8 +130,6 @@ def rows_of(context: Context, planned: TrajectoryPlan, recipe: Recipe, split_nam
     if planned.cut == "input":
         return images
     request = engine_request(context, recipe, (planned.cut,))
-    size = request.key.batch_size
-    first = load_images(dataset, dataset.train, np.arange(min(size, len(dataset.train))), preprocessing)
-    ready = ready_engine(context.store.engines, request, first, lambda text: context.emit(Notice(text)))
+    ready = ready_engine(context.store.engines, request, lambda text: context.emit(Notice(text)))
     half = f"{recipe.backbone} at {planned.cut}" if planned.activations == "float16" else None
-    return EngineRows(images, ready, size, half)
+    return EngineRows(images, ready, request.key.batch_size, half)

@@ -23,35 +23,35 @@ from frostline.execution._networks import Networks
 from frostline.execution._own import knows_networks
 from frostline.execution._passes import make_pass
 from frostline.execution._plain import plain_trajectory, run_plain
-from frostline.execution._prepare import Prepared, check_cache_policy, is_measured, prepare
-from frostline.execution._resuming import decided_by, describe_basis, take_up
+from frostline.execution._prepare import Prepared, check_cache_policy, is_measured, prepare, read_data
+from frostline.execution._resuming import decided_by, describe_basis, find_finished, take_up
 from frostline.execution._spent import Spent
-from frostline.execution._stored import rows_stored
+from frostline.execution._stored import rows_missing
 from frostline.execution._trajectories import run_trajectory
 from frostline.execution._turns import apart, taking_turns
 from frostline.execution._workers import Workers
-from frostline.execution.events import Event, Listener, Notice, RunFinished, RunStarted
+from frostline.execution.events import Event, Listener, Notice, RunFinished, RunFound, RunStarted
 from frostline.features import Engines, FeatureStore
-from frostline.ledger import ArmEntry, Ledger, RunRecord, Segment
+from frostline.ledger import ArmEntry, Ledger, RunRecord, Segment, save_run_record
 from frostline.places import workspace_directory
 from frostline.plan import read_budgets
+from frostline.study import Study, load_study
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from frostline.plan import Budgets, CachePolicy, Plan
-    from frostline.study import Study
 
 __all__ = ["run"]
 
 
-@knows_networks
 def run(
-    study: Study,
+    study: Study | str | Path,
     *,
     plain: bool = False,
     workspace: Path | str | None = None,
     resume: bool | None = None,
+    again: bool = False,
     device: str = "auto",
     engine: str = "auto",
     cache: CachePolicy = "auto",
@@ -62,14 +62,22 @@ def run(
 ) -> RunRecord:
     """Run a study and return what the ledger has of it.
 
-    A run of the same study that was interrupted is taken up where it stopped; every number is then the one that the
-    uninterrupted run would have had. A run that another thread of the process has under way is waited for.
+    A run of the same study that was interrupted is continued where it stopped; every number is then the one that the
+    uninterrupted run would have had. Of a study that has been run, on the same images with the same versions, the
+    finished run is returned. A run that another thread of the process has under way is waited for.
+
+    Example::
+
+        record = frostline.run("starter")
+        record.arm(record.chosen[0]).test_accuracy
 
     Args:
-        study: what is asked.
+        study: what is asked: a Study, a study file, or the name of a built-in study.
         plain: train each arm alone and uncut by the plain loop, the oracle.
         workspace: the directory of results; ``runs`` in the working directory when left out.
-        resume: True insists on an interrupted run to take up, False begins anew, None takes one up if there is one.
+        resume: True insists on an interrupted run to continue, False starts a new one, None continues one if there is
+            one.
+        again: whether to train a study anew that has been run.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         engine: of feature passes: ``auto``, ``openvino`` or ``torch``.
         cache: whether activations are stored: ``auto`` where that is predicted cheaper, ``always``, ``never``.
@@ -88,18 +96,25 @@ def run(
     spent = Spent(time.time() if began is None else began, engines)
     check_cache_policy(cache)
     budgets = read_budgets(disk, memory)
+    asked = study if isinstance(study, Study) else load_study(study)
+    place = Path(workspace) if workspace is not None else workspace_directory()
     chosen_device = choose_device(device)
     chosen_engine = "torch" if plain else choose_engine(engine, chosen_device)
     emit = apart(listener or _ignore, chosen_device)
+    fresh = again or resume is not None
     with taking_turns(emit, spent.waiting):
-        return _run(study, plain, workspace, resume, chosen_device, chosen_engine, cache, budgets, emit, engines, spent)
+        return _run(
+            asked, plain, place, resume, fresh, chosen_device, chosen_engine, cache, budgets, emit, engines, spent
+        )
 
 
+@knows_networks
 def _run(
     study: Study,
     plain: bool,
-    workspace: Path | str | None,
+    place: Path,
     resume: bool | None,
+    fresh: bool,
     chosen_device: torch.device,
     chosen_engine: str,
     cache: CachePolicy,
@@ -116,14 +131,18 @@ def _run(
         basis = describe_basis(study, networks, chosen_device, chosen_engine)
         for note in networks.notes:
             emit(Notice(note))
+        dataset = read_data(study, emit)
+        for warning in dataset.warnings:
+            emit(Notice(warning))
+        mode = "plain" if plain else "shared"
+        finished = None if fresh else find_finished(place, study, dataset.fingerprint, mode, basis)
+        if finished is not None:
+            emit(RunFound(finished.run, study.name, finished.finished or finished.created))
+            return finished
         threads = torch.get_num_threads()
         prepared = prepare(
-            study, emit, networks, engines, chosen_engine, spent.measuring, bench, chosen_device.type, threads
+            study, emit, networks, engines, chosen_engine, spent.measuring, bench, chosen_device.type, threads, dataset
         )
-    for warning in prepared.dataset.warnings:
-        emit(Notice(warning))
-    place = Path(workspace) if workspace is not None else workspace_directory()
-    mode = "plain" if plain else "shared"
     provenance = describe_provenance(chosen_device)
     with Ledger(place) as ledger, closing(FeatureStore(engines=engines)) as store:
         taken_up = None if resume is False else take_up(ledger, prepared, mode, basis, provenance, emit, spent)
@@ -134,8 +153,8 @@ def _run(
         if plain:
             plan = prepared.plan("never", budgets=budgets)
         elif taken_up is None:
-            stored = rows_stored(prepared, networks, chosen_engine, store)
-            plan = prepared.plan(cache, budgets=budgets, rows_stored=stored)
+            missing = rows_missing(prepared, networks, chosen_engine, store)
+            plan = prepared.plan(cache, budgets=budgets, missing=missing)
         else:
             plan = prepared.plan(cache, decided_by(ledger, taken_up), budgets=budgets)
         run_id = taken_up or _start(ledger, prepared, plan, mode, basis, provenance, spent)
@@ -234,7 +253,9 @@ def _end(context: Context, status: str, spent: Spent) -> None:
     except FrostlineError:
         if status == "complete":
             raise
-    context.emit(RunFinished(context.run, status, context.ledger.load(context.run).took.seconds))
+    record = context.ledger.load(context.run)
+    save_run_record(record)
+    context.emit(RunFinished(context.run, status, record.took.seconds))
 
 
 def _ignore(event: Event) -> None:

@@ -1,4 +1,4 @@
-"""Which activations a study's images have: the names of stored rows, and whether the cache has them."""
+"""Which activations a study's images have: the names of stored rows, and how many of them the cache lacks."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ from frostline.features import FeatureSpec
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from frostline.data import Dataset
     from frostline.execution._networks import Networks
     from frostline.execution._prepare import Prepared
     from frostline.features import FeatureStore
-    from frostline.plan import CostModel, Source, Stored
+    from frostline.plan import CostModel, Missing, Source
 
-__all__ = ["feature_spec", "rows_stored", "views_of"]
+__all__ = ["feature_spec", "rows_missing", "views_of"]
 
 
 def views_of(source: Source) -> Sequence[View | None]:
@@ -31,7 +30,6 @@ def views_of(source: Source) -> Sequence[View | None]:
 
 
 def feature_spec(
-    dataset: Dataset,
     networks: Networks,
     engine: str,
     costs: CostModel,
@@ -42,7 +40,6 @@ def feature_spec(
     """Return what decides the rows of a source's view at a cut."""
     identity = networks.identity(source)
     return FeatureSpec(
-        images=dataset.split(source.split).fingerprint,
         preprocessing=identity.preprocessing,
         view=view,
         backbone=source.backbone,
@@ -63,13 +60,14 @@ def _describe_maker(engine: str, device: str) -> str:
     return f"{versions}, {device} {kind}"
 
 
-def rows_stored(prepared: Prepared, networks: Networks, engine: str, store: FeatureStore) -> Stored:
-    """Return a function that tells whether the cache has all rows of a source at a cut; it looks once for each."""
+def rows_missing(prepared: Prepared, networks: Networks, engine: str, store: FeatureStore) -> Missing:
+    """Return a function that counts the rows of a source at a cut that aren't in the cache; it looks once for each."""
 
     @cache
-    def stored(source: Source, cut: str) -> bool:
+    def missing(source: Source, cut: str) -> int:
         costs = prepared.costs[source.backbone, source.image_size]
-        of_view = partial(feature_spec, prepared.dataset, networks, engine, costs, source, cut=cut)
-        return all(store.has(of_view(view)) for view in views_of(source))
+        of_view = partial(feature_spec, networks, engine, costs, source, cut=cut)
+        images = prepared.dataset.split(source.split).digests
+        return sum(store.count_missing(of_view(view), images) for view in views_of(source))
 
-    return stored
+    return missing

@@ -6,7 +6,7 @@ import time
 from dataclasses import astuple
 from typing import TYPE_CHECKING
 
-from frostline.execution._artifacts import save_arm
+from frostline.execution._artifacts import record_arm
 from frostline.execution._rows import rows_of
 from frostline.execution._telling import ending_arms, tell_epoch
 from frostline.execution.events import StepProgress, TrajectoryEnded
@@ -105,7 +105,7 @@ def _train(context: Context, planned: TrajectoryPlan, done: int) -> None:
         if number in planned.keep_epochs:
             training.assert_frozen()
             for arm in ending_arms(context, planned, number):
-                save_arm(context, arm, training.model_state(), logits)
+                record_arm(context, arm, planned, training.model_state(), logits)
         row = EpochRow(number, train_loss, val_loss, val_accuracy, seconds, str(path.relative_to(context.files.root)))
         ledger.record_epoch(run, planned.id, *astuple(row))
         if number - 1 not in planned.keep_epochs:

@@ -20,6 +20,7 @@ __all__ = [
     "PassProgress",
     "PassStarted",
     "RunFinished",
+    "RunFound",
     "RunStarted",
     "StepProgress",
     "TrajectoryEnded",
@@ -47,9 +48,18 @@ class RunStarted:
 
 @dataclass(frozen=True)
 class Notice:
-    """Something the user should know: a skipped image, a damaged shard made again, an engine that was rejected."""
+    """Something the user should know: a skipped image, a damaged segment made again, an engine that was rejected."""
 
     text: str
+
+
+@dataclass(frozen=True)
+class RunFound:
+    """The study has been run, on the same images with the same versions: nothing is trained; ``finished`` in UTC."""
+
+    run: str
+    study: str
+    finished: str
 
 
 @dataclass(frozen=True)
@@ -71,13 +81,18 @@ class PassProgress:
 
 @dataclass(frozen=True)
 class PassFinished:
-    """A feature pass is complete; ``reused`` when all of it was already in the cache."""
+    """A feature pass is complete; the rows of all but ``n_passed`` of its images were in the cache already."""
 
     name: str
     n_images: int
+    n_passed: int
     n_bytes: int
     seconds: float
-    reused: bool
+
+    @property
+    def reused(self) -> bool:
+        """Whether all of it was in the cache."""
+        return not self.n_passed
 
 
 @dataclass(frozen=True)
@@ -142,5 +157,6 @@ Event: TypeAlias = (
     | EpochFinished
     | TrajectoryEnded
     | RunFinished
+    | RunFound
 )
 Listener: TypeAlias = Callable[[Event], None]

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from frostline.features._engines import EngineKey, Engines
 from frostline.features._features import Features
 from frostline.features._pass import BATCH_SIZE, PassReport, run_pass
+from frostline.features._pruning import Entry
 from frostline.features._quiet import import_openvino
 from frostline.features._spec import FeatureSpec
-from frostline.features._store import Entry, FeatureStore
+from frostline.features._store import FeatureStore
 from frostline.features._writing import halve_rows
 
 if TYPE_CHECKING:

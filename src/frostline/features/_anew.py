@@ -33,18 +33,18 @@ class EngineRequest:
         make_prefix: float32 images [B, 3, H, W] to the flat tuple of the tensors at the key's cuts, in eval mode.
         normalise: uint8 images to float32 ones.
         shapes: those of one row's tensors.
+        examples: the images that it is checked on, uint8 [B, 3, H, W].
     """
 
     key: EngineKey
     make_prefix: Callable[[], nn.Module]
     normalise: Callable[[torch.Tensor], torch.Tensor]
     shapes: Sequence[tuple[int, ...]]
+    examples: Callable[[], NDArray[np.uint8]]
 
 
-def ready_engine(
-    engines: Engines, request: EngineRequest, images: NDArray[np.uint8], notice: Callable[[str], None]
-) -> ReadyEngine:
-    """Return an engine that was compiled and checked on images, uint8 [B, 3, H, W], or is now."""
+def ready_engine(engines: Engines, request: EngineRequest, notice: Callable[[str], None]) -> ReadyEngine:
+    """Return an engine that was compiled and checked, or is now."""
     key = request.key
 
     def make() -> ReadyEngine:
@@ -56,7 +56,7 @@ def ready_engine(
             range(len(request.shapes)),
             request.shapes,
             n_tensors=len(request.shapes),
-            images=filled_up(images[: key.batch_size], key.batch_size),
+            images=filled_up(request.examples()[: key.batch_size], key.batch_size),
             notice=notice,
             layout=key.layout,
         )

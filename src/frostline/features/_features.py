@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from frostline.features._ahead import iterate_ahead
-from frostline.features._reading import ShardFiles
-from frostline.features._shards import check_shard
+from frostline.features._reading import SegmentFiles
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from frostline.features._layout import Layout
+    from frostline.features._format import RowFormat
     from frostline.features._locks import UseMark
 
 __all__ = ["Features"]
@@ -30,19 +29,34 @@ BATCHES_AHEAD = 3
 
 
 class Features:
-    """The rows of one specification, complete and checked.
+    """The rows of some images at one specification, complete and checked, in the order that they were asked for.
 
     Attributes:
         n: number of rows, N.
         shapes: one row's tensors, without the batch.
         dtype: as stored; ``float16`` is read as float32.
-        n_bytes: bytes on disk.
-        closed: whether they are free for pruning.
+        n_bytes: bytes of these rows on disk, exact copies counted as often as they appear.
+        closed: whether they are released for pruning.
+
+    Args:
+        folder: where the rows are.
+        row_format: what they are.
+        segments, offsets: int64 [N], the segment of each row and its place there.
+        mark: keeps them from being pruned.
     """
 
-    def __init__(self, folder: Path, layout: Layout, mark: UseMark | None = None) -> None:
-        self.n, self.shapes, self.dtype, self.n_bytes = layout.n, layout.shapes, layout.dtype, layout.n_bytes
-        self._folder, self._layout, self._mark = folder, layout, mark
+    def __init__(
+        self,
+        folder: Path,
+        row_format: RowFormat,
+        segments: NDArray[np.int64],
+        offsets: NDArray[np.int64],
+        mark: UseMark | None = None,
+    ) -> None:
+        self.n, self.shapes, self.dtype = len(segments), row_format.shapes, row_format.dtype
+        self.n_bytes = self.n * sum(row_format.row_bytes)
+        self._folder, self._format, self._mark = folder, row_format, mark
+        self._segments, self._offsets = segments, offsets
         self.closed = False
 
     def read(self, positions: NDArray[np.int64]) -> tuple[NDArray[Any], ...]:
@@ -58,20 +72,15 @@ class Features:
             IndexError: a position is outside [0, N).
             FeatureError: the rows on disk can't be read any more.
         """
-        with ShardFiles(self._folder, self._layout) as files:
+        with SegmentFiles(self._folder, self._format) as files:
             return self._read(files, positions)
 
     def batches(self, order: Sequence[NDArray[np.int64]]) -> Generator[tuple[NDArray[Any], ...]]:
         """Yield the rows of each batch of positions in turn, read ahead in a background thread."""
         return iterate_ahead(self._read_advised(order), depth=2)
 
-    def verify(self) -> tuple[str, ...]:
-        """Return what is wrong with the bytes on disk, shard by shard; empty when every one is as it was written."""
-        faults = ((shard, check_shard(self._folder, self._layout, shard)) for shard in range(self._layout.n_shards))
-        return tuple(f"shard {shard}: {fault}" for shard, fault in faults if fault is not None)
-
     def close(self) -> None:
-        """Give the rows free for pruning; arrays that were read stay valid."""
+        """Release the rows for pruning; arrays that were read stay valid."""
         self.closed = True
         if self._mark is not None:
             self._mark.close()
@@ -82,36 +91,54 @@ class Features:
         if self.n_bytes > HELD_BYTES:
             return None
         held = [np.empty((self.n, *shape), self.dtype) for shape in self.shapes]
-        with ShardFiles(self._folder, self._layout) as files:
-            for shard in range(self._layout.n_shards):
-                start = shard * self._layout.rows_per_shard
+        order = np.argsort(self._segments, kind="stable")
+        numbers, starts = np.unique(self._segments[order], return_index=True)
+        own = np.split(order, starts[1:]) if len(order) else []
+        with SegmentFiles(self._folder, self._format) as files:
+            for number, positions in zip(numbers.tolist(), own, strict=True):
+                offsets = self._offsets[positions]
+                n_first = int(offsets.max()) + 1
                 for tensor, rows in enumerate(held):
-                    files.read_shard(tensor, shard, rows[start : start + self._layout.rows(shard)])
+                    # Few rows of many are read one by one, else all of them up to the last in one go.
+                    if len(positions) * 2 < n_first:
+                        part = np.empty((len(positions), *rows.shape[1:]), self.dtype)
+                        files.read_rows(tensor, [number] * len(positions), offsets.tolist(), part)
+                        rows[positions] = part
+                    else:
+                        first = np.empty((n_first, *rows.shape[1:]), self.dtype)
+                        files.read_first(tensor, number, first)
+                        rows[positions] = first[offsets]
         return held
 
-    def _read(self, files: ShardFiles, positions: NDArray[np.int64]) -> tuple[NDArray[Any], ...]:
-        shards, offsets = self._locate(positions)
+    def _read(self, files: SegmentFiles, positions: NDArray[np.int64]) -> tuple[NDArray[Any], ...]:
+        self._require_inside(positions)
         if self._held is not None:
             rows = [held[positions] for held in self._held]
         else:
+            segments, offsets = self._locate(positions)
             rows = [np.empty((len(positions), *shape), self.dtype) for shape in self.shapes]
             for tensor, target in enumerate(rows):
-                files.read_rows(tensor, shards, offsets, target)
+                files.read_rows(tensor, segments, offsets, target)
         return tuple(each.astype(np.float32) if self.dtype == "float16" else each for each in rows)
 
-    def _locate(self, positions: NDArray[np.int64]) -> tuple[list[int], list[int]]:
+    def _require_inside(self, positions: NDArray[np.int64]) -> None:
         if len(positions) and not (positions.min() >= 0 and positions.max() < self.n):
             raise IndexError(f"positions must be in [0, {self.n}), got {positions.min()} to {positions.max()}")
-        shards, offsets = np.divmod(positions, self._layout.rows_per_shard)
-        return shards.tolist(), offsets.tolist()
+
+    def _locate(self, positions: NDArray[np.int64]) -> tuple[list[int], list[int]]:
+        return self._segments[positions].tolist(), self._offsets[positions].tolist()
 
     def _read_advised(self, order: Sequence[NDArray[np.int64]]) -> Iterator[tuple[NDArray[Any], ...]]:
-        with ShardFiles(self._folder, self._layout) as files:
+        with SegmentFiles(self._folder, self._format) as files:
             if self._held is None:
-                files.advise_all()
+                files.advise_all(np.unique(self._segments).tolist(), self.n_bytes)
                 for positions in order[:BATCHES_AHEAD]:
-                    files.advise_rows(*self._locate(positions))
+                    self._advise(files, positions)
             for index, positions in enumerate(order):
                 if self._held is None and index + BATCHES_AHEAD < len(order):
-                    files.advise_rows(*self._locate(order[index + BATCHES_AHEAD]))
+                    self._advise(files, order[index + BATCHES_AHEAD])
                 yield self._read(files, positions)
+
+    def _advise(self, files: SegmentFiles, positions: NDArray[np.int64]) -> None:
+        self._require_inside(positions)
+        files.advise_rows(*self._locate(positions))

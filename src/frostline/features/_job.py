@@ -1,95 +1,116 @@
-"""What is there of a specification's rows, and what is still to be made."""
+"""What is there of a specification's rows for some images, and what is still to be made."""
 
 from __future__ import annotations
 
-import json
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from frostline.features._disk import check_room, disk_errors
-from frostline.features._layout import META, Layout
+from frostline.features._format import RowFormat
+from frostline.features._index import first_of_each
+from frostline.features._segments import remove_segment, segment_numbers
 from frostline.features._writing import Target
-from frostline.quantities import format_bytes
+from frostline.quantities import format_bytes, format_number_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from frostline.features._segments import ImageIds
     from frostline.features._spec import FeatureSpec
     from frostline.features._store import FeatureStore
 
-__all__ = ["Job", "announce", "find_job", "make_room"]
+__all__ = ["Job", "announce", "find_job", "make_room", "restart"]
+
+SEGMENT_BYTES = 64 * 1024 * 1024
+"""About what one segment holds: enough for fast writing, little enough to be made again when a pass is killed."""
+
+SEGMENT_BATCHES = 64
+"""The most batches in a segment, so that small rows don't leave everything to the last moment."""
+
+MOST_SEGMENTS = 128
+"""Where these limits would make more of a pass than this, segments are larger: whoever reads at random has all open."""
 
 
 @dataclass
 class Job:
-    """One specification: its target, the rows to make, and whose engine made those that are there."""
+    """One specification: its target, the rows to make, and whose engine made those that are there.
+
+    Attributes:
+        spec: what the rows are.
+        target: where they go, with the images that are missing.
+        engine: what made the rows that are there; None where there are none.
+        faults: what is wrong with segments whose rows are made again, by number.
+    """
 
     spec: FeatureSpec
     target: Target
     engine: str | None
-
-    @property
-    def layout(self) -> Layout:
-        """How the rows lie on disk."""
-        return self.target.layout
+    faults: dict[int, str] = field(default_factory=dict)
 
     @property
     def done(self) -> bool:
         """Whether every row is there and intact."""
-        return self.engine is not None and not self.target.shards
+        return self.engine is not None and not self.target.missing.any()
 
 
 def find_job(
-    store: FeatureStore, spec: FeatureSpec, n: int, shapes: tuple[tuple[int, ...], ...], batch_size: int
+    store: FeatureStore, spec: FeatureSpec, ids: ImageIds, shapes: tuple[tuple[int, ...], ...], batch_size: int
 ) -> Job:
-    """Return what is there of N rows: rows that are there decide the batch size, others get the one given."""
+    """Return what is there of the rows of N images, [N, 2], and what isn't."""
     folder = store.folder(spec)
+    found = store.find(spec, ids)
+    known = found is not None and (found.row_format.dtype, found.row_format.shapes) == (spec.dtype, shapes)
+    if found is not None and known:
+        row_format, engine, faults, absent = found.row_format, found.row_format.engine, found.faults, found.rows < 0
+    else:
+        row_format, engine, faults = RowFormat(spec.dtype, shapes, ""), None, {}
+        absent = np.ones(len(ids), dtype=np.bool_)
+    missing = _missing(ids, absent)
+    row_bytes = max(1, sum(row_format.row_bytes))
+    batches = min(SEGMENT_BATCHES, max(1, SEGMENT_BYTES // (row_bytes * batch_size)))
+    batches = max(batches, -(-int(missing.sum()) // (MOST_SEGMENTS * batch_size)))
+    taken = segment_numbers(folder)[0] - set(faults) if engine is not None else set()
     name = f"{spec.backbone} at {spec.cut}"
-    layout = Layout.read(folder)
-    if layout is None or (layout.n, layout.dtype, layout.shapes) != (n, spec.dtype, shapes):
-        fresh = Layout.plan(n, spec.dtype, shapes, batch_size, "")
-        return Job(spec, Target(name, folder, fresh, set(range(fresh.n_shards))), None)
-    return Job(spec, Target(name, folder, layout, set(store.faults(spec, layout))), layout.engine)
+    target = Target(name, folder, row_format, ids, missing, batches * batch_size, taken)
+    return Job(spec, target, engine, faults)
 
 
-def announce(store: FeatureStore, jobs: Sequence[Job], say: Callable[[str], None]) -> list[str]:
-    """Say what is made again, and what is gone on from; returns the damaged shards in words."""
+def restart(job: Job, row_format: RowFormat) -> None:
+    """Begin with an empty folder, in which nothing of other numbers or of another engine is left."""
+    target = job.target
+    target.row_format, target.taken = row_format, set()
+    target.missing = _missing(target.ids, np.ones(len(target.ids), dtype=np.bool_))
+    target.folder.mkdir(parents=True, exist_ok=True)
+    for stale in target.folder.iterdir():
+        stale.unlink()
+    row_format.write(target.folder, job.spec.describe())
+
+
+def announce(jobs: Sequence[Job], say: Callable[[str], None]) -> list[str]:
+    """Say what is made again, and what is there already; returns the damaged segments in words."""
     repaired = []
     for job in jobs:
-        if job.engine is None:
-            continue
-        missing = job.target.shards
-        last_present = max(set(range(job.layout.n_shards)) - missing, default=-1)
-        complete = _is_complete(job)
-        for shard, fault in store.faults(job.spec, job.layout).items():
-            if fault == "absent":
-                # Shards are written in order, so one that is absent before others was there once.
-                if not complete and shard > last_present:
-                    continue
-                fault = "its record is missing"
-            repaired.append(f"{job.target.name}, shard {shard}: {fault}")
-            say(f"stored activations of {job.target.name}, shard {shard} of {job.layout.n_shards}: {fault}; made again")
-        if not complete and last_present >= 0:
-            there = job.layout.n - sum(job.layout.rows(shard) for shard in missing)
-            say(
-                f"activations of {job.target.name}: going on from {there} of {job.layout.n} rows that are there already"
-            )
+        for number, fault in sorted(job.faults.items()):
+            repaired.append(f"{job.target.name}, segment {number}: {fault}")
+            say(f"stored activations of {job.target.name}, segment {number}: {fault}; made again")
+        n_missing, n = int(job.target.missing.sum()), len(job.target.missing)
+        if job.engine is not None and not job.faults and 0 < n_missing < n:
+            images = format_number_of(n, "image")
+            say(f"activations of {job.target.name}: those of {n - n_missing:,} of {images} are stored already")
     return repaired
 
 
-def _is_complete(job: Job) -> bool:
-    with suppress(OSError, ValueError, AttributeError):
-        return bool(json.loads((job.target.folder / META).read_bytes()).get("complete"))
-    return False
-
-
 def make_room(store: FeatureStore, jobs: Sequence[Job], say: Callable[[str], None]) -> None:
-    """Clear what a killed process left, prune to the store's limit, and refuse to begin what can't fit on the disk."""
+    """Clear what is of no use, prune to the store's limit, and refuse to begin what can't fit on the disk."""
     for job in jobs:
+        folder = job.target.folder
         with disk_errors(store.path):
-            for partial in job.target.folder.glob("*.partial"):  # of a process that was killed
+            for partial in folder.glob("*.partial"):  # of a process that was killed
                 partial.unlink(missing_ok=True)
+            for number in {*job.faults, *segment_numbers(folder)[1]}:
+                remove_segment(folder, number)
     needed = sum(job.target.n_bytes_missing for job in jobs)
     if store.limit_bytes is not None:
         store.prune(max(0, store.limit_bytes - needed), keep=[job.spec for job in jobs])
@@ -100,3 +121,12 @@ def make_room(store: FeatureStore, jobs: Sequence[Job], say: Callable[[str], Non
                 f"{format_bytes(store.limit_bytes)}: what this study uses is not pruned"
             )
     check_room(store.path, needed)
+
+
+def _missing(
+    ids: ImageIds, absent: np.ndarray[tuple[int], np.dtype[np.bool_]]
+) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Return bool [N]: one position for each image that is absent."""
+    missing = np.zeros(len(ids), dtype=np.bool_)
+    missing[first_of_each(ids, np.flatnonzero(absent))] = True
+    return missing

@@ -37,7 +37,6 @@ class EngineRate:
 def measure_engine(
     engines: Engines,
     request: EngineRequest,
-    images: NDArray[np.uint8],
     timed: Callable[[Callable[[], float]], float] = lambda piece: piece(),
 ) -> EngineRate:
     """Measure the engine that a pass would choose, and keep it for that pass.
@@ -45,13 +44,12 @@ def measure_engine(
     Args:
         engines: where it is kept.
         request: what is asked of it, as by the pass.
-        images: uint8 [B, 3, H, W], the first of the pass.
         timed: what carries out the timing, once the engine is compiled, and may do so again where it was disturbed.
     """
     begun = time.perf_counter()
-    ready = ready_engine(engines, request, images, lambda text: None)
+    ready = ready_engine(engines, request, lambda text: None)
     setup = time.perf_counter() - begun
-    batch = filled_up(images[: request.key.batch_size], request.key.batch_size)
+    batch = filled_up(request.examples()[: request.key.batch_size], request.key.batch_size)
     seconds = timed(lambda: _batch_seconds(ready, batch))
     return EngineRate(ready.engine.identity, setup, seconds / request.key.batch_size)
 

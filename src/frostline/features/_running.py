@@ -13,6 +13,7 @@ from frostline.errors import FeatureError
 from frostline.features._ahead import iterate_ahead
 from frostline.features._disk import disk_errors
 from frostline.features._engines import EngineKey, filled_up
+from frostline.features._job import restart
 from frostline.features._spec import INPUT_CUT
 from frostline.features._writing import Writing
 
@@ -43,7 +44,9 @@ class Work:
     make_prefix: Callable[[], nn.Module]
     load: Callable[[NDArray[np.int64]], NDArray[np.uint8]]
     normalise: Callable[[torch.Tensor], torch.Tensor]
+    examples: Callable[[], NDArray[np.uint8]]
     n: int
+    batch_size: int
     engine: str
     device: str
     layout: Layout
@@ -57,78 +60,70 @@ class Runner:
 
     def __init__(self, store: FeatureStore, jobs: Sequence[Job], work: Work) -> None:
         self._store, self._jobs, self._work = store, jobs, work
+        self._size = work.batch_size
 
-    def run(self) -> None:
-        """Compute and store what is missing."""
-        # Rows that are there decide the batches of the rest, so cuts begun with other batch sizes run separately.
-        together: dict[tuple[int, str], list[Job]] = defaultdict(list)
+    def run(self) -> int:
+        """Compute and store what is missing; returns how many images went through the network, or were decoded."""
+        together: dict[str, list[Job]] = defaultdict(list)
         for job in self._jobs:
             if not job.done:
-                own = job.spec.cut if job.spec.cut in self._work.apart else ""
-                together[job.layout.batch_size, own].append(job)
-        for turn, (_, jobs) in enumerate(sorted(together.items())):
-            self._run_together(jobs, turn, len(together))
+                together[job.spec.cut if job.spec.cut in self._work.apart else ""].append(job)
+        return max(
+            self._run_together(jobs, turn, len(together)) for turn, (_, jobs) in enumerate(sorted(together.items()))
+        )
 
-    def _run_together(self, jobs: Sequence[Job], turn: int, n_turns: int) -> None:
+    def _run_together(self, jobs: Sequence[Job], turn: int, n_turns: int) -> int:
         ready = self._prepare(jobs)
-        batches = sorted(set().union(*(job.target.batches() for job in jobs)))
         computed = [job for job in jobs if job.spec.cut != INPUT_CUT]
-        size = jobs[0].layout.batch_size
-        n_left = sum(min(size, self._work.n - batch * size) for batch in batches)
-        batch_bytes = size * sum(sum(job.layout.row_bytes) for job in jobs)
-        images = iterate_ahead((self._images(batch, size) for batch in batches), BATCHES_DECODED_AHEAD)
+        missing = np.flatnonzero(np.any([job.target.missing for job in jobs], axis=0))
+        batches = [missing[start : start + self._size] for start in range(0, len(missing), self._size)]
+        n_left = len(missing)
+        batch_bytes = self._size * sum(sum(job.target.row_format.row_bytes) for job in jobs)
+        images = iterate_ahead((self._images(positions) for positions in batches), BATCHES_DECODED_AHEAD)
         done = self._rows_of(images, ready)
         writing = Writing(self._store.path, [job.target for job in jobs], batch_bytes)
         # Closed here and not when collected: an error must not leave threads that decode on.
         with closing(images), closing(done), writing:
-            for batch, (pixels, outputs) in zip(batches, done, strict=True):
-                rows = min(size, self._work.n - batch * size)
+            for positions, (pixels, outputs) in zip(batches, done, strict=True):
+                rows = len(positions)
                 by_job: dict[int, Sequence[NDArray[Any]]] = {}
                 start = 0
                 for job in computed:
-                    stop = start + len(job.layout.shapes)
+                    stop = start + len(job.target.row_format.shapes)
                     by_job[id(job)] = [tensor[:rows] for tensor in outputs[start:stop]]
                     start = stop
-                writing.put(batch, [by_job.get(id(job), [pixels[:rows]]) for job in jobs])
+                writing.put(positions, [by_job.get(id(job), [pixels[:rows]]) for job in jobs])
                 n_left -= rows
                 self._work.progress((self._work.n * (turn + 1) - n_left) // n_turns, self._work.n)
-        for job in jobs:
-            with disk_errors(self._store.path):
-                job.layout.write(job.target.folder, job.spec.describe(), complete=True)
+        return len(missing)
 
     def _prepare(self, jobs: Sequence[Job]) -> ReadyEngine | None:
         """Choose the engine, and begin again whatever was begun with another one."""
         computed = [job for job in jobs if job.spec.cut != INPUT_CUT]
         ready = self._ready(computed) if computed and self._work.n else None
         for job in jobs:
-            identity = ready.engine.identity if ready is not None and job in computed else IMAGES_ONLY
+            identity = ready.identity if ready is not None and job in computed else IMAGES_ONLY
             if job.engine == identity:
                 continue
-            if job.engine is not None and len(job.target.shards) < job.layout.n_shards:
+            if job.engine is not None:
                 self._work.say(
-                    f"activations of {job.target.name} were begun with {job.engine}, now it is {identity}: made again, "
+                    f"activations of {job.target.name} were made by {job.engine}, now it is {identity}: made again, "
                     "so that all rows come from one engine"
                 )
-            job.target.shards = set(range(job.layout.n_shards))
-            job.target.layout = replace(job.layout, engine=identity)
             with disk_errors(self._store.path):
-                job.target.folder.mkdir(parents=True, exist_ok=True)
-                for stale in job.target.folder.iterdir():
-                    stale.unlink()
-                job.layout.write(job.target.folder, job.spec.describe(), complete=False)
+                restart(job, replace(job.target.row_format, engine=identity))
         return ready
 
     def _ready(self, jobs: Sequence[Job]) -> ReadyEngine:
         names = self._names(jobs)
         first = jobs[0].spec
-        size = jobs[0].layout.batch_size
         cuts = tuple(job.spec.cut for job in jobs)
         key = EngineKey(
             first.backbone,
             first.weights_digest,
             first.preprocessing,
             cuts,
-            size,
+            self._size,
             tuple(names),
             self._work.device,
             self._work.layout,
@@ -143,12 +138,11 @@ class Runner:
             for job in self._jobs:
                 if job.spec.cut == INPUT_CUT:
                     continue
-                stop = start + len(job.layout.shapes)
+                stop = start + len(job.target.row_format.shapes)
                 if job in jobs:
                     wanted.extend(range(start, stop))
-                    shapes.extend(job.layout.shapes)
+                    shapes.extend(job.target.row_format.shapes)
                 start = stop
-            batch = min(min(job.target.batches(), default=0) for job in jobs)
             return choose_engine(
                 names,
                 self._work.device,
@@ -157,7 +151,7 @@ class Runner:
                 wanted,
                 shapes,
                 n_tensors=start,
-                images=self._images(batch, size),
+                images=filled_up(self._work.examples()[: self._size], self._size),
                 notice=self._work.say,
                 layout=self._work.layout,
             )
@@ -171,15 +165,14 @@ class Runner:
         begun = {job.engine.split()[0] for job in jobs if job.engine}
         return sorted(names, key=lambda name: name not in begun)
 
-    def _images(self, batch: int, size: int) -> NDArray[np.uint8]:
+    def _images(self, positions: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Return a batch of images, the last one filled up by repeating its last image: engines want one shape."""
-        positions = np.arange(batch * size, min((batch + 1) * size, self._work.n), dtype=np.int64)
         images = self._work.load(positions)
         if images.dtype != np.uint8 or images.ndim != 4 or len(images) != len(positions):
             raise FeatureError(
                 f"images must be uint8 [{len(positions)}, 3, H, W], got {images.dtype} {list(images.shape)}"
             )
-        return filled_up(images, size)
+        return filled_up(images, self._size)
 
     def _rows_of(
         self, images: Iterator[NDArray[np.uint8]], ready: ReadyEngine | None

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMAT_VERSION", "INPUT_CUT", "FeatureSpec"]
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Part of every key: raise it when the same specification would be stored as other bytes."""
 
 INPUT_CUT = "input"
@@ -23,10 +23,9 @@ INPUT_CUT = "input"
 
 @dataclass(frozen=True)
 class FeatureSpec:
-    """Everything that decides the numbers of one set of stored rows.
+    """Everything that decides the numbers of stored rows but the images: below it, a row is named by its image.
 
     Attributes:
-        images: fingerprint of the images, in order.
         preprocessing: how an image becomes a network's input.
         view: the augmented view of the images, or None for the images as they are.
         backbone: name of the network.
@@ -39,7 +38,6 @@ class FeatureSpec:
         maker: versions, kind of device and instructions of what runs the network; nor is it there.
     """
 
-    images: str
     preprocessing: Preprocessing
     view: View | None
     backbone: str
@@ -59,7 +57,6 @@ class FeatureSpec:
         preprocessing = dataclasses.asdict(self.preprocessing)
         fields = {
             "format": FORMAT_VERSION,
-            "images": self.images,
             "preprocessing": preprocessing,
             "view": None if self.view is None else dataclasses.asdict(self.view),
             "backbone": self.backbone,

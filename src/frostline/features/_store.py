@@ -1,54 +1,51 @@
-"""The folder of all stored rows: opened by specification, listed, checked, and pruned to a size."""
+"""The folder of all stored rows: opened by specification and images, listed, checked, and pruned to a size."""
 
 from __future__ import annotations
 
-import json
+import hashlib
 import os
 import shutil
-import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
+
+import numpy as np
 
 from frostline.errors import FeatureError
 from frostline.features._disk import disk_errors
 from frostline.features._engines import Engines
 from frostline.features._features import Features
-from frostline.features._layout import META, Layout, record_path, tensor_path
+from frostline.features._format import META, RowFormat
+from frostline.features._index import Index, first_of_each
 from frostline.features._locks import UseMark, making, unused
-from frostline.features._shards import check_shard
+from frostline.features._pruning import Entry, Piece, list_pieces, make_entry, remove_pieces
+from frostline.features._segments import Segment, image_ids, read_segment, segment_numbers
 from frostline.places import cache_directory
 from frostline.quantities import parse_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
+    from frostline.features._segments import ImageIds
     from frostline.features._spec import FeatureSpec
 
-__all__ = ["Entry", "FeatureStore"]
+__all__ = ["FeatureStore"]
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One set of rows in the store.
+class Found:
+    """Rows of some images: what they are, which of an index's each image has (-1: none), and damaged segments."""
 
-    Attributes:
-        key: its name on disk.
-        spec: what it holds, as data; empty where that can't be read.
-        n_bytes: bytes on disk now.
-        complete: whether all of its rows are there (not whether they are intact: see ``verify``).
-        last_used: seconds since the epoch.
-    """
-
-    key: str
-    spec: dict[str, Any]
-    n_bytes: int
-    complete: bool
-    last_used: float
+    row_format: RowFormat
+    index: Index
+    rows: NDArray[np.int64]
+    faults: dict[int, str]
 
 
 class FeatureStore:
@@ -69,56 +66,89 @@ class FeatureStore:
     ) -> None:
         self.path = cache_directory() / "features" if root is None else root
         self.limit_bytes = _limit_of_environment() if limit_bytes is None else limit_bytes
-        # Shards checked by this process, by what changes when a file is touched: (inode, size, mtime) of each file.
+        # Segments checked by this process, with what changes when one of their files is touched.
         self._checked: dict[tuple[str, int], tuple[tuple[int, int, int], ...]] = {}
         self._marks: dict[str, UseMark] = {}
-        self._opened: WeakValueDictionary[str, Features] = WeakValueDictionary()
+        self._opened: WeakValueDictionary[tuple[str, bytes], Features] = WeakValueDictionary()
         self.engines = Engines() if engines is None else engines
 
     def folder(self, spec: FeatureSpec) -> Path:
         """Return where the rows of a specification are, or would be."""
         return self.path / spec.key
 
-    def open(self, spec: FeatureSpec) -> Features | None:
-        """Return the rows of a specification, each byte checked, or None when they are absent, incomplete or damaged.
+    def open(self, spec: FeatureSpec, images: Sequence[str]) -> Features | None:
+        """Return the rows of some images, each byte checked, or None when one is absent or damaged.
 
         They count as in use, and are not pruned, until closed or collected.
+
+        Args:
+            spec: what the rows are.
+            images: digests of the images' contents, hex of 32 digits or more, in the order of the rows wanted.
         """
         mark = UseMark(self.path, spec.key)
-        layout = Layout.read(self.folder(spec))
-        if layout is None or self.faults(spec, layout):
+        ids = image_ids(images)
+        found = self.find(spec, ids)
+        if found is None or (found.rows < 0).any():
             mark.close()
             return None
-        with suppress(OSError):  # a store that can only be read
-            os.utime(self.folder(spec) / META)
+        segments, offsets = found.index.segment[found.rows], found.index.offset[found.rows]
+        used = set(np.unique(segments).tolist())
+        for segment in found.index.segments:
+            if segment.number in used:
+                segment.touch()
         # Small rows are held in memory, once for all who use them.
-        there = self._opened.get(spec.key)
+        name = (spec.key, hashlib.sha256(ids.tobytes()).digest())
+        there = self._opened.get(name)
         if there is None or there.closed:
-            there = self._opened[spec.key] = Features(self.folder(spec), layout, mark)
+            there = Features(self.folder(spec), found.row_format, segments, offsets, mark)
+            self._opened[name] = there
         return there
 
-    def has(self, spec: FeatureSpec) -> bool:
-        """Return whether all rows of a specification are there; that they are intact, ``open`` checks."""
+    def count_missing(self, spec: FeatureSpec, images: Sequence[str]) -> int:
+        """Return how many of some images have no row yet; that those there are intact, ``open`` checks."""
         folder = self.folder(spec)
-        return _is_complete(folder, Layout.read(folder))
+        row_format = RowFormat.read(folder)
+        if row_format is None:
+            return len(set(images))
+        ids = image_ids(images)
+        segments, _ = _read_segments(folder, row_format)
+        absent = np.flatnonzero(Index(segments).locate(ids) < 0)
+        return len(first_of_each(ids, absent))
 
-    def faults(self, spec: FeatureSpec, layout: Layout) -> dict[int, str]:
-        """Return what is wrong with each shard that isn't whole; ``"absent"`` for one that was never finished."""
-        folder, key = self.folder(spec), spec.key
+    def find(self, spec: FeatureSpec, ids: ImageIds) -> Found | None:
+        """Return which rows some images have, [N, 2], each byte of these checked; None without a folder of rows."""
+        folder = self.folder(spec)
+        row_format = RowFormat.read(folder)
+        if row_format is None:
+            return None
+        segments, faults = _read_segments(folder, row_format)
+        while True:
+            index = Index(segments)
+            rows = index.locate(ids)
+            used = set(np.unique(index.segment[rows[rows >= 0]]).tolist())
+            damaged = self._check(spec.key, [each for each in segments if each.number in used], row_format.row_bytes)
+            if not damaged:
+                return Found(row_format, index, rows, faults)
+            # Another segment may have the same rows.
+            faults |= damaged
+            segments = [each for each in segments if each.number not in damaged]
 
-        def check(shard: int) -> str | None:
-            state = _file_states(folder, layout, shard)
-            if state is not None and self._checked.get((key, shard)) == state:
+    def _check(self, key: str, segments: Sequence[Segment], row_bytes: Sequence[int]) -> dict[int, str]:
+        """Return what is wrong with some segments; those that were checked and not touched since aren't read again."""
+
+        def check(segment: Segment) -> str | None:
+            state = segment.states()
+            if state is not None and self._checked.get((key, segment.number)) == state:
                 return None
-            fault = check_shard(folder, layout, shard)
+            fault = segment.check(row_bytes)
             if fault is None and state is not None:
-                self._checked[key, shard] = state
+                self._checked[key, segment.number] = state
             return fault
 
         # Checksums and reading both run outside Python's lock, so threads help.
         with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
-            faults = dict(enumerate(pool.map(check, range(layout.n_shards))))
-        return {shard: fault for shard, fault in faults.items() if fault is not None}
+            faults = zip(segments, pool.map(check, segments), strict=True)
+            return {segment.number: fault for segment, fault in faults if fault is not None}
 
     def hold(self, spec: FeatureSpec) -> None:
         """Keep anyone from pruning the rows of a specification until ``close``: a pass holds what it was asked for."""
@@ -137,52 +167,52 @@ class FeatureStore:
 
     def entries(self) -> tuple[Entry, ...]:
         """Return what is in the store, most recently used first; nothing when there is no store yet."""
-        entries = (_entry(folder) for folder in self._folders())
-        return tuple(sorted((entry for entry in entries if entry), key=lambda entry: (-entry.last_used, entry.key)))
+        pieces = {folder: list_pieces(folder) for folder in self._folders()}
+        entries = [make_entry(folder, of_folder) for folder, of_folder in pieces.items() if of_folder]
+        return tuple(sorted(entries, key=lambda entry: (-entry.last_used, entry.key)))
 
     def verify(self) -> dict[str, dict[int, str]]:
-        """Return what is wrong, as ``{key: {shard: fault}}``; -1 stands for the whole folder. Reads every byte."""
+        """Return what is wrong, as ``{key: {segment: fault}}``; -1 stands for the whole folder. Reads every byte."""
         result: dict[str, dict[int, str]] = {}
         for folder in self._folders():
-            layout = Layout.read(folder)
-            if layout is None:
+            row_format = RowFormat.read(folder)
+            if row_format is None:
                 result[folder.name] = {-1: f"{META} is missing or damaged"}
                 continue
-            faults = {shard: check_shard(folder, layout, shard) for shard in range(layout.n_shards)}
-            found = {shard: fault for shard, fault in faults.items() if fault not in (None, "absent")}
-            if found:
-                result[folder.name] = {shard: str(fault) for shard, fault in found.items()}
+            segments, faults = _read_segments(folder, row_format)
+            checked = {segment.number: segment.check(row_format.row_bytes) for segment in segments}
+            faults |= {number: fault for number, fault in checked.items() if fault is not None}
+            if faults:
+                result[folder.name] = dict(sorted(faults.items()))
         return result
 
     def prune(self, limit_bytes: int, keep: Iterable[FeatureSpec] = ()) -> tuple[Entry, ...]:
-        """Remove the least recently used rows until the rest takes at most ``limit_bytes``; returns those removed.
+        """Remove the least recently used segments until the rest takes at most ``limit_bytes``.
 
-        Rows being made or used, by any process or by passes of this store, stay, and so do those of ``keep``.
+        Returns what was removed, an entry for each specification. Rows being made or used, by any process or by passes
+        of this store, stay, and so do those of ``keep``.
         """
         kept = {spec.key for spec in keep}
-        entries = self.entries()
-        total = sum(entry.n_bytes for entry in entries)
-        removed = []
-        with disk_errors(self.path):
-            for entry in reversed(entries):
+        pieces = [piece for folder in self._folders() for piece in list_pieces(folder)]
+        total = sum(piece.n_bytes for piece in pieces)
+        free: dict[Path, bool] = {}
+        removed: dict[Path, list[Piece]] = {}
+        with disk_errors(self.path), ExitStack() as held:
+            for piece in sorted(pieces, key=lambda piece: (piece.last_used, piece.folder.name, piece.number or 0)):
                 if total <= limit_bytes:
                     break
-                if entry.key in kept or not self._remove(entry.key):
-                    continue
-                total -= entry.n_bytes
-                removed.append(entry)
+                folder = piece.folder
+                if folder not in free:
+                    free[folder] = folder.name not in kept and held.enter_context(unused(self.path, folder.name))
+                if free[folder]:
+                    total -= piece.n_bytes
+                    removed.setdefault(folder, []).append(piece)
+            entries = [make_entry(folder, of_folder) for folder, of_folder in removed.items()]
+            for folder, of_folder in removed.items():
+                remove_pieces(folder, of_folder)
             for trash in self.path.glob(".trash-*"):  # left by a process killed while it removed
                 shutil.rmtree(trash, ignore_errors=True)
-        return tuple(removed)
-
-    def _remove(self, key: str) -> bool:
-        with unused(self.path, key) as free:
-            if free:
-                # Renamed first: rows half removed must never be taken for rows.
-                trash = self.path / f".trash-{key}-{os.getpid()}-{time.monotonic_ns()}"
-                (self.path / key).rename(trash)
-                shutil.rmtree(trash, ignore_errors=True)
-            return free
+        return tuple(entries)
 
     def _folders(self) -> list[Path]:
         try:
@@ -202,32 +232,13 @@ def _limit_of_environment() -> int | None:
         raise FeatureError(f"FROSTLINE_CACHE_LIMIT = {error}") from error
 
 
-def _file_states(folder: Path, layout: Layout, shard: int) -> tuple[tuple[int, int, int], ...] | None:
-    paths = [record_path(folder, shard), *(tensor_path(folder, shard, i) for i in range(len(layout.shapes)))]
-    try:
-        states = [path.stat() for path in paths]
-    except OSError:
-        return None
-    return tuple((state.st_ino, state.st_size, state.st_mtime_ns) for state in states)
-
-
-def _entry(folder: Path) -> Entry | None:
-    layout = Layout.read(folder)
-    spec: dict[str, Any] = {}
-    n_bytes, last_used = 0, 0.0
-    try:
-        for file in os.scandir(folder):
-            with suppress(FileNotFoundError):  # renamed by a pass under way
-                n_bytes += file.stat().st_size
-        meta = folder / META if (folder / META).exists() else folder
-        last_used = meta.stat().st_mtime
-    except FileNotFoundError:
-        return None  # pruned by another process
-    if layout is not None:
-        with suppress(OSError, ValueError, KeyError):
-            spec = dict(json.loads((folder / META).read_bytes())["spec"])
-    return Entry(folder.name, spec, n_bytes, _is_complete(folder, layout), last_used)
-
-
-def _is_complete(folder: Path, layout: Layout | None) -> bool:
-    return layout is not None and all(record_path(folder, i).exists() for i in range(layout.n_shards))
+def _read_segments(folder: Path, row_format: RowFormat) -> tuple[list[Segment], dict[int, str]]:
+    """Return the segments of a folder in order, and what is wrong with those whose record is no good."""
+    segments, faults = [], {}
+    for number in sorted(segment_numbers(folder)[0]):
+        read = read_segment(folder, number, row_format)
+        if isinstance(read, str):
+            faults[number] = read
+        else:
+            segments.append(read)
+    return segments, faults

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import queue
 import threading
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ import numpy as np
 
 from frostline.errors import FeatureError
 from frostline.features._disk import disk_errors
-from frostline.features._shards import ShardWriter
+from frostline.features._segments import SegmentWriter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from frostline.features._layout import Layout
+    from frostline.features._format import RowFormat
+    from frostline.features._segments import ImageIds
 
 __all__ = ["Target", "Writing", "halve_rows"]
 
@@ -31,38 +33,50 @@ BYTES_WAITING = 128 * 1024 * 1024
 
 @dataclass
 class Target:
-    """Where some tensors of each batch go: one folder, of which some shards are still to be written."""
+    """Where some tensors of each batch go: one folder, in new segments.
+
+    Attributes:
+        name: what the rows are of, for messages.
+        folder, row_format: where they go, and what they are.
+        ids: the images [N, 2] of the pass.
+        missing: bool [N], those whose rows are still to be written.
+        rows_per_segment: a segment ends with the batch that fills it.
+        taken: the numbers of the segments that are there.
+    """
 
     name: str
     folder: Path
-    layout: Layout
-    shards: set[int]
-    writer: ShardWriter | None = field(default=None, repr=False)
+    row_format: RowFormat
+    ids: ImageIds = field(repr=False)
+    missing: NDArray[np.bool_] = field(repr=False)
+    rows_per_segment: int
+    taken: set[int]
+    writer: SegmentWriter | None = field(default=None, repr=False)
 
     @property
     def n_bytes_missing(self) -> int:
         """Bytes still to be written."""
-        return sum(self.layout.rows(shard) for shard in self.shards) * sum(self.layout.row_bytes)
+        return int(self.missing.sum()) * sum(self.row_format.row_bytes)
 
-    def batches(self) -> set[int]:
-        """Return the indices of the batches still to be computed."""
-        return {batch for shard in self.shards for batch in self.layout.batches(shard)}
-
-    def store(self, batch: int, tensors: Sequence[NDArray[Any]]) -> None:
-        """Write one batch of rows when its shard is wanted; batches come in order."""
-        shard = batch // self.layout.shard_batches
-        if shard not in self.shards:
+    def store(self, positions: NDArray[np.int64], tensors: Sequence[NDArray[Any]]) -> None:
+        """Write those rows of a batch that are missing; positions [B] and tensors [B, ...]."""
+        wanted = self.missing[positions]
+        if not wanted.any():
             return
         if self.writer is None:
-            self.writer = ShardWriter(self.folder, self.layout, shard)
-        self.writer.append([self._convert(rows) for rows in tensors])
-        if batch == self.layout.batches(shard)[-1]:
+            number = next(number for number in itertools.count() if number not in self.taken)
+            self.taken.add(number)
+            self.writer = SegmentWriter(self.folder, number, self.row_format)
+        if not wanted.all():
+            positions, tensors = positions[wanted], [rows[wanted] for rows in tensors]
+        self.writer.append(self.ids[positions], [self._convert(rows) for rows in tensors])
+        self.missing[positions] = False
+        if self.writer.n_rows >= self.rows_per_segment or not self.missing.any():
             self.writer.finish()
             self.writer = None
-            self.shards.discard(shard)
 
     def _convert(self, rows: NDArray[Any]) -> NDArray[Any]:
-        return halve_rows(rows, self.name) if self.layout.dtype == "float16" else rows
+        return halve_rows(rows, self.name) if self.row_format.dtype == "float16" else rows
 
 
 def halve_rows(rows: NDArray[Any], name: str) -> NDArray[Any]:
@@ -84,7 +98,7 @@ class Writing:
     def __init__(self, root: Path, targets: Sequence[Target], batch_bytes: int) -> None:
         self._root, self._targets = root, targets
         waiting = min(BATCHES_WAITING, max(1, BYTES_WAITING // max(1, batch_bytes)))
-        self._queue: queue.Queue[tuple[int, list[Sequence[NDArray[Any]]]] | None] = queue.Queue(waiting)
+        self._queue: queue.Queue[tuple[NDArray[np.int64], list[Sequence[NDArray[Any]]]] | None] = queue.Queue(waiting)
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name="frostline-writing", daemon=True)
 
@@ -92,10 +106,10 @@ class Writing:
         self._thread.start()
         return self
 
-    def put(self, batch: int, tensors: list[Sequence[NDArray[Any]]]) -> None:
-        """Hand over one batch: for each target its tensors [B, ...]. Blocks when writing is behind."""
+    def put(self, positions: NDArray[np.int64], tensors: list[Sequence[NDArray[Any]]]) -> None:
+        """Hand over one batch, positions [B]: for each target its tensors [B, ...]. Blocks when writing is behind."""
         self._check()
-        self._queue.put((batch, tensors))
+        self._queue.put((positions, tensors))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -115,12 +129,12 @@ class Writing:
         while (item := self._queue.get()) is not None:
             if self._error is not None:
                 continue  # keep the queue moving, so that nobody waits for room in it
-            batch, tensors = item
+            positions, tensors = item
             try:
                 missing = sum(target.n_bytes_missing for target in self._targets)
                 with disk_errors(self._root, missing):
                     for target, rows in zip(self._targets, tensors, strict=True):
-                        target.store(batch, rows)
+                        target.store(positions, rows)
             except BaseException as caught:  # handed to the thread that computes
                 self._error = caught
         for target in self._targets:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from frostline.ledger._ledger import Ledger
 from frostline.ledger._records import ArmEntry, ArmRecord, EpochRow, FileRow, PassRow, RunRecord, RunRow, Segment, Took
+from frostline.ledger._run_folder import load_run, save_run_record
 
 __all__ = [
     "ArmEntry",
@@ -16,4 +17,6 @@ __all__ = [
     "RunRow",
     "Segment",
     "Took",
+    "load_run",
+    "save_run_record",
 ]

@@ -147,6 +147,15 @@ class Ledger:
             ).fetchall()
         return [run for (run,) in rows if not self._is_claimed(run)]
 
+    def finished(self, study_digest: str, mode: str) -> list[str]:
+        """Return the complete runs of a study, the newest first."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT run FROM runs WHERE study_digest = ? AND mode = ? AND status = 'complete' ORDER BY seq DESC",
+                (study_digest, mode),
+            ).fetchall()
+        return [run for (run,) in rows]
+
     def reopen(
         self,
         run: str,
@@ -209,14 +218,15 @@ class Ledger:
     # What happens in a run
 
     def record_pass(
-        self, run: str, name: str, n_images: int, n_bytes: int, seconds: float, engine: str, reused: bool
+        self, run: str, name: str, n_images: int, n_passed: int, n_bytes: int, seconds: float, engine: str
     ) -> None:
-        """Record a feature pass; one found in the cache (``reused``) doesn't replace one that this run made."""
+        """Record a feature pass; one found in the cache (``n_passed`` = 0) doesn't replace one that this run made."""
         with self._recording(run) as connection:
             connection.execute(
-                f"INSERT OR {'IGNORE' if reused else 'REPLACE'} INTO passes "
+                f"INSERT OR {'REPLACE' if n_passed else 'IGNORE'} INTO passes "
+                "(run, name, n_images, n_passed, n_bytes, seconds, engine, recorded, provenance) "
                 "SELECT run, ?, ?, ?, ?, ?, ?, ?, provenance FROM runs WHERE run = ?",
-                (name, n_images, n_bytes, seconds, engine, reused, now_text(), run),
+                (name, n_images, n_passed, n_bytes, seconds, engine, now_text(), run),
             )
 
     def passes(self, run: str) -> list[PassRow]:
@@ -289,6 +299,11 @@ class Ledger:
                 "INSERT OR REPLACE INTO files (run, arm, kind, path, digest) VALUES (?, ?, ?, ?, ?)",
                 (run, arm, kind, str(path), digest),
             )
+
+    def record_choice(self, run: str, arms: Sequence[str]) -> None:
+        """Record which arms were chosen on validation: the seeds of one recipe, or none where none is sound."""
+        with self._recording(run) as connection:
+            connection.execute("UPDATE runs SET chosen_json = ? WHERE run = ?", (json.dumps(list(arms)), run))
 
     def set_test(self, run: str, arm: str, test_loss: float | None, test_accuracy: float | None) -> None:
         """Record an arm's judgement on the test images."""

@@ -26,7 +26,7 @@ def read_epochs(connection: sqlite3.Connection, run: str, trajectory: str) -> li
 def read_passes(connection: sqlite3.Connection, run: str) -> list[PassRow]:
     """Return a run's feature passes in the order they were recorded."""
     return [
-        PassRow(row["name"], row["n_images"], row["n_bytes"], row["seconds"], row["engine"], bool(row["reused"]))
+        PassRow(row["name"], row["n_images"], row["n_passed"], row["n_bytes"], row["seconds"], row["engine"])
         for row in connection.execute("SELECT * FROM passes WHERE run = ? ORDER BY rowid", (run,))
     ]
 
@@ -66,6 +66,7 @@ def read_record(
         arms=_read_arms(connection, run, status),
         directory=directory,
         took=_read_took(connection, row),
+        chosen=tuple(json.loads(row["chosen_json"])),
     )
 
 

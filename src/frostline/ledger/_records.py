@@ -68,20 +68,26 @@ class EpochRow:
 
 @dataclass(frozen=True)
 class PassRow:
-    """One feature pass of a run: made in it, or ``reused`` from the cache."""
+    """One feature pass of a run; the rows of all but ``n_passed`` of its images were in the cache."""
 
     name: str
     n_images: int
+    n_passed: int
     n_bytes: int
     seconds: float
     engine: str
-    reused: bool
+
+    @property
+    def reused(self) -> bool:
+        """Whether all of it was in the cache."""
+        return not self.n_passed
 
     def to_json(self) -> dict[str, Any]:
         """Return the row as JSON."""
         return {
             "name": self.name,
             "n_images": self.n_images,
+            "n_passed": self.n_passed,
             "n_bytes": self.n_bytes,
             "seconds": self.seconds,
             "engine": self.engine,
@@ -174,7 +180,10 @@ class RunRow:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A run with everything that the ledger knows of it; times are ISO 8601 in UTC."""
+    """A run with everything that the ledger knows of it; times are ISO 8601 in UTC.
+
+    ``chosen`` are the arms of the recipe that was chosen on validation, and is judged on the test images.
+    """
 
     run: str
     study: str
@@ -192,6 +201,7 @@ class RunRecord:
     arms: tuple[ArmRecord, ...]
     directory: Path = field(compare=False)
     took: Took = Took()
+    chosen: tuple[str, ...] = ()
 
     def arm(self, name: str) -> ArmRecord:
         """Return the arm of a name.
@@ -216,6 +226,7 @@ class RunRecord:
             "took": asdict(self.took),
             "data": dict(self.data),
             "arms": [arm.to_json() for arm in self.arms],
+            "chosen": list(self.chosen),
             "cost": dict(self.cost),
             "passes": [row.to_json() for row in self.passes],
             "plan": dict(self.plan),

@@ -113,6 +113,14 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
         )""",
         "CREATE INDEX sessions_by_run ON sessions (run)",
     ),
+    (
+        "ALTER TABLE passes ADD COLUMN n_passed INTEGER NOT NULL DEFAULT 0",
+        "UPDATE passes SET n_passed = CASE reused WHEN 1 THEN 0 ELSE n_images END",
+        "ALTER TABLE passes DROP COLUMN reused",
+        "ALTER TABLE runs ADD COLUMN chosen_json TEXT NOT NULL DEFAULT '[]'",
+        "UPDATE runs SET chosen_json = (SELECT json_group_array(name) FROM (SELECT name FROM arms WHERE "
+        "arms.run = runs.run AND test_accuracy IS NOT NULL ORDER BY position))",
+    ),
 )
 
 

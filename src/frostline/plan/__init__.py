@@ -5,7 +5,7 @@ from frostline.plan._build import build_plan
 from frostline.plan._costs import CostModel, EpochWork, Rates
 from frostline.plan._groups import likeness, stack_key
 from frostline.plan._numerics import Layout, choose_layout, choose_threads, pass_batch_size
-from frostline.plan._passes import Stored, nothing_stored, source_of
+from frostline.plan._passes import Missing, source_of
 from frostline.plan._plan import (
     Activations,
     ArmPlan,
@@ -33,12 +33,12 @@ __all__ = [
     "EpochWork",
     "GroupPlan",
     "Layout",
+    "Missing",
     "PassPlan",
     "Plan",
     "Rates",
     "SeedHeads",
     "Source",
-    "Stored",
     "Totals",
     "TrajectoryPlan",
     "build_plan",
@@ -47,7 +47,6 @@ __all__ = [
     "divide_heads",
     "grow_tree",
     "likeness",
-    "nothing_stored",
     "pass_batch_size",
     "read_budgets",
     "source_of",

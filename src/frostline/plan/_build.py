@@ -10,7 +10,7 @@ from frostline.plan._choices import Choice, choose_modes
 from frostline.plan._costs import EpochWork
 from frostline.plan._groups import Grouping, group_nodes
 from frostline.plan._judging import price_judging
-from frostline.plan._passes import Need, gather_needs, nothing_stored, plan_passes, test_bytes
+from frostline.plan._passes import Need, gather_needs, plan_passes, test_bytes
 from frostline.plan._peaks import Peaks
 from frostline.plan._plan import ArmPlan, CachePolicy, Plan, Totals, TrajectoryPlan
 from frostline.plan._side_by_side import lay_side_by_side
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from frostline.plan._budgets import Budgets
     from frostline.plan._costs import CostModel
-    from frostline.plan._passes import Stored
+    from frostline.plan._passes import Missing
     from frostline.plan._plan import Decided
     from frostline.study import Arm, Head, Recipe
 
@@ -38,7 +38,7 @@ def build_plan(
     decided: Mapping[str, Decided] | None = None,
     measured: Mapping[str, float] | None = None,
     budgets: Budgets = NO_BUDGETS,
-    rows_stored: Stored = nothing_stored,
+    missing: Missing | None = None,
 ) -> Plan:
     """Return the plan of a study.
 
@@ -53,7 +53,8 @@ def build_plan(
         measured: seconds that a run measured, of an epoch by trajectory and of a whole pass by name; they take the
             place of predictions in what the arms cost.
         budgets: what disk and memory there is for it.
-        rows_stored: whether rows are stored already, so that they cost nothing; what an arm costs alone counts them.
+        missing: counts the rows that aren't stored yet, as those that are cost nothing; all, when left out. What an arm
+            costs alone counts all of them.
 
     Raises:
         BudgetError: ``cache`` is ``always``, and what that stores is more than the disk budget; or something needs
@@ -63,10 +64,10 @@ def build_plan(
     decided, n_test = decided or {}, counts["test"]
     nodes = grow_tree(arms, lambda recipe: costs_of(recipe).facts)
     works = {node.id: _work(node, arms[node.arm].recipe, counts, n_classes, costs_of) for node in nodes}
-    choices = choose_modes(nodes, arms, works, counts, costs_of, cache, decided, budgets.disk, rows_stored)
+    choices = choose_modes(nodes, arms, works, counts, costs_of, cache, decided, budgets.disk, missing)
     stored = [(node, choices[node.id]) for node in nodes if choices[node.id].mode == "cached"]
     rows = [(choice.cut.name, choice.activations, node.uses) for node, choice in stored]
-    needs = gather_needs(rows, arms, counts, costs_of, rows_stored)
+    needs = gather_needs(rows, arms, counts, costs_of, missing)
     peaks = Peaks(nodes, arms, works, choices, costs_of, needs, n_classes, budgets.memory)
     grouping = group_nodes(nodes, arms, works, choices, costs_of, peaks, decided)
     side = lay_side_by_side(grouping, nodes, arms, works, choices, costs_of, peaks)

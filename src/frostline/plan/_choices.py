@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from frostline.errors import BudgetError
 from frostline.plan._disk import choose_halved, fit, kind_of, rows_of
-from frostline.plan._passes import nothing_stored, source_of
+from frostline.plan._passes import source_of
 from frostline.plan._weighing import Group
 from frostline.quantities import format_bytes
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from frostline.models.facts import BackboneFacts, CutFacts
     from frostline.plan._costs import CostModel, EpochWork
     from frostline.plan._disk import Place, Rows
-    from frostline.plan._passes import Stored
+    from frostline.plan._passes import Missing
     from frostline.plan._plan import Activations, CachePolicy, Decided, Mode, Source
     from frostline.plan._trajectories import Node
     from frostline.study import Arm, Recipe
@@ -52,7 +52,7 @@ def choose_modes(
     cache: CachePolicy,
     decided: Mapping[str, Decided],
     disk: int | None = None,
-    rows_stored: Stored = nothing_stored,
+    missing: Missing | None = None,
 ) -> dict[str, Choice]:
     """Return the choice of each trajectory by its id; BudgetError where everything is to be stored and doesn't fit."""
     choices: dict[str, Choice] = {}
@@ -68,7 +68,7 @@ def choose_modes(
         choices[node.id] = settled
         if settled.mode == "cached":
             taken.append(rows_of(recipe, settled.cut, settled.activations, counts))
-    weighed = [Group(group, arms, works, counts, costs_of, rows_stored) for group in groups.values()]
+    weighed = [Group(group, arms, works, counts, costs_of, missing) for group in groups.values()]
     halved = choose_halved([group.candidate(cut) for group in weighed for cut in group.wanted], counts, disk, taken)
     shelved: list[dict[str, Place]] = [{} for _ in weighed]
     if cache != "never":

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Candidate", "Place", "Rows", "Shelf", "choose_halved", "fit", "kind_of", "rows_of"]
 
-FOLDER_BYTES, RECORD_BYTES_PER_ROW = 4096, 2
-"""What the store writes beside the rows, rounded up: a description of each set of them, and checksums by shard."""
+FOLDER_BYTES, RECORD_BYTES_PER_ROW = 4096, 18
+"""What the store writes beside rows, rounded up: for each set of them what it is, for each row image and checksum."""
 
 
 class Rows(NamedTuple):

@@ -17,15 +17,10 @@ if TYPE_CHECKING:
     from frostline.plan._plan import Activations
     from frostline.study import Arm, Recipe
 
-__all__ = ["Need", "Stored", "gather_needs", "nothing_stored", "plan_passes", "source_of", "stored_bytes", "test_bytes"]
+__all__ = ["Missing", "Need", "gather_needs", "plan_passes", "source_of", "stored_bytes", "test_bytes"]
 
-Stored: TypeAlias = Callable[[Source, str], bool]
-"""Tells whether all rows of a source at a cut are stored already."""
-
-
-def nothing_stored(_source: Source, _cut: str) -> bool:
-    """Tell that no rows are stored."""
-    return False
+Missing: TypeAlias = Callable[[Source, str], int]
+"""Counts the rows of a source, of all its views, that are not stored at a cut yet."""
 
 
 @dataclass
@@ -35,7 +30,7 @@ class Need:
     source: Source
     n_images: int
     costs: CostModel
-    rows_stored: Stored = nothing_stored
+    missing: Missing | None = None
     users: dict[str, set[int]] = field(default_factory=dict)
 
     @property
@@ -65,22 +60,32 @@ class Need:
 
         The training split's part includes compiling the prefix, which the other splits then use.
         """
-        facts = [self.costs.facts.resolve(cut) for cut in cuts]
-        if not facts:
-            return 0.0
-        last = max(facts, key=lambda cut: cut.flops_before)
-        setup = self.costs.rates.setup if self.source.split == "train" else 0.0
-        return setup + self.costs.pass_seconds(last, self.n_images, self.bytes(cut.name for cut in facts))
+        return self._seconds(dict.fromkeys(cuts, self.n_images), self._setup)
 
     def seconds_ahead(self, cuts: Iterable[str]) -> float:
-        """Return the seconds that storing these cuts takes where some of them are stored already."""
-        return self.seconds(cut for cut in cuts if not self.rows_stored(self.source, cut))
+        """Return the seconds that storing these cuts takes, less what is stored already."""
+        return self._seconds(self._missing(cuts), self._setup)
 
     def storing_seconds(self, cuts: Iterable[str]) -> float:
         """Return the same without compiling the prefix, which computing rows anew takes too."""
-        seconds = self.seconds_ahead(cuts)
-        setup = self.costs.rates.setup if self.source.split == "train" else 0.0
-        return seconds - setup if seconds else 0.0
+        return self._seconds(self._missing(cuts), 0.0)
+
+    @property
+    def _setup(self) -> float:
+        return self.costs.rates.setup if self.source.split == "train" else 0.0
+
+    def _missing(self, cuts: Iterable[str]) -> dict[str, int]:
+        """Return for each cut of how many images, each of their views counted, the rows are still to be made."""
+        return {cut: self.n_images if self.missing is None else self.missing(self.source, cut) for cut in cuts}
+
+    def _seconds(self, n_images: Mapping[str, int], setup: float) -> float:
+        """Return the seconds of one run that stores the rows of so many images at each cut."""
+        facts = [self.costs.facts.resolve(cut) for cut, n in n_images.items() if n]
+        if not facts:
+            return 0.0
+        last = max(facts, key=lambda cut: cut.flops_before)
+        n_bytes = sum(stored_bytes(n_images[cut.name], cut, self.source.activations) for cut in facts)
+        return setup + self.costs.pass_seconds(last, max(n_images.values()), n_bytes)
 
     def without(self, arm: int) -> list[str]:
         """Return the cuts that the study needs even without an arm."""
@@ -96,7 +101,7 @@ def gather_needs(
     arms: Sequence[Arm],
     counts: Mapping[str, int],
     costs_of: Callable[[Recipe], CostModel],
-    rows_stored: Stored = nothing_stored,
+    missing: Missing | None = None,
 ) -> list[Need]:
     """Return what must be stored for cached trajectories, given as cut, kind of numbers and the indices of arms."""
     needs: dict[Source, Need] = {}
@@ -106,7 +111,7 @@ def gather_needs(
             for split in ("train", "val"):
                 source = source_of(recipe, split, activations)
                 n_images = counts[split] * source.views
-                need = needs.setdefault(source, Need(source, n_images, costs_of(recipe), rows_stored))
+                need = needs.setdefault(source, Need(source, n_images, costs_of(recipe), missing))
                 need.users.setdefault(cut, set()).add(index)
     return list(needs.values())
 

@@ -208,6 +208,14 @@ class Plan:
     notes: tuple[str, ...]
     doubts: tuple[str, ...] = ()
 
+    def is_stacked(self, trajectory: str) -> bool:
+        """Return whether a trajectory is a head that is trained in a stack."""
+        return trajectory in self._stacked
+
+    @cached_property
+    def _stacked(self) -> frozenset[str]:
+        return frozenset(id_ for group in self.groups if group.stacked for id_ in group.trajectories)
+
     @cached_property
     def arms_through(self) -> dict[str, tuple[ArmPlan, ...]]:
         """The arms that pass through each trajectory, by its id."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from frostline.plan._costs import CostModel, EpochWork
-    from frostline.plan._passes import Stored
+    from frostline.plan._passes import Missing
     from frostline.plan._plan import Activations
     from frostline.plan._trajectories import Node
     from frostline.study import Arm, Recipe
@@ -34,13 +34,13 @@ class Group:
         works: Mapping[str, EpochWork],
         counts: Mapping[str, int],
         costs_of: Callable[[Recipe], CostModel],
-        rows_stored: Stored,
+        missing: Missing | None,
     ) -> None:
         self.nodes = nodes
         self.recipe = arms[nodes[0].arm].recipe
         kind: Activations = "float16" if self.recipe.activations == "float16" else "float32"
         self._needs = gather_needs(
-            [(node.deepest.name, kind, node.uses) for node in nodes], arms, counts, costs_of, rows_stored
+            [(node.deepest.name, kind, node.uses) for node in nodes], arms, counts, costs_of, missing
         )
         self._by_cut: dict[str, list[Node]] = defaultdict(list)
         self._savings: dict[str, float] = defaultdict(float)

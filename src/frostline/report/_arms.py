@@ -103,7 +103,7 @@ def data_notes(record: RunRecord) -> tuple[str, ...]:
 
 def _chosen(record: RunRecord) -> list[str]:
     """Say which recipe validation chose and how its seeds did on test; nothing before that is known."""
-    chosen = [arm for arm in record.arms if arm.test_accuracy is not None]
+    chosen = [arm for arm in record.arms if arm.name in record.chosen and arm.test_accuracy is not None]
     if not chosen:
         return []
     test = [arm.test_accuracy or 0.0 for arm in chosen]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -27,6 +27,9 @@ from frostline.study._values import (
     combination,
     rejection,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["PHASE_KEYS", "Head", "Optimizer", "Phase", "Recipe", "Schedule"]
 
@@ -205,6 +208,15 @@ class Recipe(Settings):
         fields = self.model_dump(mode="json", exclude_none=True)
         text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Self:
+        """Return the recipe that ``to_json`` shows; its phases say what stands on top of them, too.
+
+        Raises:
+            pydantic.ValidationError: these are no recipe's fields.
+        """
+        return cls.model_validate({key: value for key, value in fields.items() if key not in PHASE_KEYS})
 
     def to_json(self) -> dict[str, Any]:
         """Return the recipe as results show it: the last phase's settings and all epochs on top, then the phases."""

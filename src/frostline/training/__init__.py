@@ -11,6 +11,7 @@ from frostline.training._phase import PhaseTraining, frozen_changed, load_model_
 from frostline.training._plain import PlainEpoch, PlainPhase, train_plain
 from frostline.training._rows import Rows
 from frostline.training._saved import saved_bytes
+from frostline.training._single import evaluate_head
 from frostline.training._stack import StackMember, StackSpec
 from frostline.training._threads import on_threads
 
@@ -34,6 +35,7 @@ __all__ = [
     "describe_divergence",
     "dropout_stream",
     "evaluate",
+    "evaluate_head",
     "frozen_changed",
     "has_diverged",
     "in_layout",

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import json
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +10,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from frostline.errors import DiskFullError, TrainingError
+from frostline.errors import TrainingError
+from frostline.files import save_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,22 +36,7 @@ def save_tensors(path: Path, tensors: dict[str, torch.Tensor], metadata: Mapping
     must give equal files.
     """
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(save(contiguous, {"frostline": json.dumps(metadata)}))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        what = "no room left" if error.errno in (errno.ENOSPC, errno.EDQUOT) else (error.strerror or str(error))
-        raise DiskFullError(
-            f"{path}: {what}. What was finished before is kept: make room or allow writing there, "
-            "then run the same command again."
-        ) from error
+    save_file(path, save(contiguous, {"frostline": json.dumps(metadata)}))
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
