@@ -78,6 +78,12 @@ class MissingExtraError(FrostlineError, ImportError):
 
 
 def closest(given: str, allowed: Iterable[str]) -> str:
-    """Return ``'; did you mean "x"?'`` for the allowed name nearest to the given one, or an empty string."""
-    matches = difflib.get_close_matches(given, list(allowed), n=1, cutoff=0.6)
-    return f'; did you mean "{matches[0]}"?' if matches else ""
+    """Return ``'; did you mean "x"?'`` for the allowed name nearest to the given one, or an empty string.
+
+    Upper and lower case don't matter.
+    """
+    by_folded: dict[str, str] = {}
+    for name in allowed:
+        by_folded.setdefault(name.casefold(), name)
+    matches = difflib.get_close_matches(given.casefold(), by_folded, n=1, cutoff=0.6)
+    return f'; did you mean "{by_folded[matches[0]]}"?' if matches else ""
