@@ -302,7 +302,7 @@ def test_a_plan_says_what_is_shared_and_why() -> None:
         ("b", "t1:1 > t2:2", "3 min 18 s", "1 min 40 s", "something of its own"),
     )
     assert arms.notes == (
-        "2 arms for 8 epochs: 7 to train, 10.2 MB to store on disk.",
+        "2 arms, 8 epochs in all, 7 of them to train after sharing; 10.2 MB to store on disk.",
         "Predicted: 3 min 19 s in all; 4 min 57 s with arms trained alone; 16 min 40 s in an ordinary loop (--plain).",
         "Peak memory: about 1.5 GB.",
         "measured on this machine",
