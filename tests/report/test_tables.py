@@ -316,6 +316,11 @@ def test_a_plan_without_passes_or_notes_has_no_table_or_column_for_them() -> Non
     assert arms.columns == ("arm", "path", "time alone", "time added")
 
 
+def test_a_plan_in_which_nothing_is_shared_says_so() -> None:
+    alone = {**PLAN, "n_arms": 1, "totals": {**PLAN["totals"], "asked_epochs": 1, "trained_epochs": 1}}
+    assert plan_tables(alone)[-1].notes[0] == "1 arm, 1 epoch in all, none shared; 10.2 MB to store on disk."
+
+
 def test_a_plan_that_is_not_certain_says_so() -> None:
     *_, arms = plan_tables({**PLAN, "doubts": ["net was measured while the machine was busy"]})
     assert "Not certain: net was measured while the machine was busy." in arms.notes

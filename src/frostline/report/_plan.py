@@ -95,7 +95,7 @@ def _arms(plan: Mapping[str, Any]) -> Table:
 
 def _left_to_train(totals: Mapping[str, Any]) -> str:
     if totals["trained_epochs"] == totals["asked_epochs"]:
-        return ", none of them shared"
+        return ", none shared"
     return f", {totals['trained_epochs']:,} of them to train after sharing"
 
 
