@@ -82,6 +82,13 @@ class MissingExtraError(FrostlineError, ImportError):
 
 
 def closest(given: str, allowed: Iterable[str]) -> str:
-    """Return ``'; did you mean "x"?'`` for the allowed name nearest to the given one, or an empty string."""
-    matches = difflib.get_close_matches(given, list(allowed), n=1, cutoff=0.6)
-    return f'; did you mean "{matches[0]}"?' if matches else ""
+    """Return ``'; did you mean "x"?'`` for the allowed name nearest to the given one, or an empty string.
+
+    Upper and lower case only matter between names that are the same without.
+    """
+    names = list(allowed)
+    matches = difflib.get_close_matches(given.casefold(), {name.casefold() for name in names}, n=1, cutoff=0.6)
+    if not matches:
+        return ""
+    alike = [name for name in names if name.casefold() == matches[0]]
+    return f'; did you mean "{difflib.get_close_matches(given, alike, n=1, cutoff=0)[0]}"?'

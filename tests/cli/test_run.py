@@ -71,7 +71,7 @@ PETS = DataSummary(
     *("csv", "pets.csv", ("cat", "dog"), (300, 100), (30, 10), (30, 10), 3.0, 0.75),
     n_skipped=0,
     ignored={},
-    notes=("splits: as column fold states",),
+    notes=("splits: taken from column fold",),
 )
 
 
@@ -118,7 +118,7 @@ def test_elsewhere_than_in_a_terminal_each_arm_and_epoch_is_a_line(
     assert errors[3].split() == ["cat", "300", "30", "30"]
     assert errors[6:9] == [
         '100 to 300 training images a class (3.0 to 1); always answering "cat" gives val acc 75.0%',
-        "splits: as column fold states",
+        "splits: taken from column fold",
         "",
     ]
     assert errors[9:] == [

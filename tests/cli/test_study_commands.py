@@ -76,9 +76,12 @@ def test_check_says_all_that_is_wrong(wrong: Path, invoke: Invoke) -> None:
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("defaults.backbone=resnet5O", ['backbone: backbone "resnet5O" is unknown; did you mean "resnet50"?']),
-        ("arms[0].train_from=['head', 'layer44']", ['train_from: .*layer44.* did you mean "layer4"']),
-        ("defaults.weights=absent.pth", ["weights: .*absent.pth"]),
+        ("defaults.backbone=resnet5O", ['backbone = "resnet5O": is unknown; did you mean "resnet50"?']),
+        (
+            "arms[0].train_from=['head', 'layer44']",
+            ['train_from = "layer44": is not a stage of resnet18; did you mean "layer4"'],
+        ),
+        ("defaults.weights=absent.pth", ['weights = "absent.pth": there is no such file; ']),
     ],
 )
 def test_check_knows_what_networks_have(study: Path, invoke: Invoke, override: str, said: list[str]) -> None:
@@ -90,6 +93,39 @@ def test_check_knows_what_networks_have(study: Path, invoke: Invoke, override: s
     assert result.stderr == f"{len(said)} problem\n"
     (problem,) = json.loads(invoke("check", "study.toml", "--set", override, "--json").stdout)
     assert (problem["file"], problem["line"], problem["column"]) == (None, None, None)
+
+
+FOLDERS = """\
+[data]
+source = "folder"
+path = "photos"
+
+[[arms]]
+weights = "absent.pth"
+"""
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [((), r"does not exist \(looked for .*photos\)"), (("photos",), "is a file, not a folder")],
+)
+def test_check_says_that_images_are_not_where_the_study_says(
+    tmp_path: Path, workspace: Path, invoke: Invoke, files: tuple[str, ...], message: str
+) -> None:
+    (tmp_path / "study.toml").write_text(FOLDERS)
+    for name in files:
+        (tmp_path / name).write_text("")
+    result = invoke("check", "study.toml")
+    assert (result.exit_code, result.stderr) == (1, "2 problems\n")
+    first, second = result.stdout.splitlines()
+    assert re.fullmatch(rf'study.toml:3:8: data.path = "photos": {message}', first)
+    assert re.match(r'arm ".*": weights = "absent.pth": there is no such file', second)
+    assert re.match(
+        r'--set: data.path = "absent": does', invoke("check", "study.toml", "--set", "data.path=absent").stdout
+    )
+    if not files:
+        (tmp_path / "photos").mkdir()
+        assert invoke("check", "study.toml").stderr == "1 problem\n"
 
 
 @pytest.mark.parametrize("command", ["run", "plan"])
@@ -132,7 +168,7 @@ PETS = DataSummary(
     *("csv", "pets.csv", ("cat", "dog"), (300, 100), (30, 10), (30, 10), 3.0, 0.75),
     n_skipped=0,
     ignored={},
-    notes=("splits: as column fold states",),
+    notes=("splits: taken from column fold",),
 )
 
 
@@ -168,7 +204,7 @@ def test_plan(study: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> N
     result = invoke("plan", "study.toml", "--set", "arms[0].epochs=5")
     assert (result.exit_code, result.stderr) == (0, "note: measuring resnet18 on this machine, once\n")
     assert result.stdout.startswith("data: 480 images of 2 classes (csv, pets.csv)\n")
-    assert "splits: as column fold states" in result.stdout
+    assert "splits: taken from column fold" in result.stdout
     assert (
         "Predicted: 2.00 s in all; 3.00 s with arms trained alone; 9.00 s in an ordinary loop (--plain)."
         in result.stdout

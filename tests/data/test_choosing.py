@@ -139,17 +139,17 @@ def test_only_a_missing_split_is_taken_from_train() -> None:
 
 
 TOO_FEW: list[tuple[tuple[int, ...], dict[str, Any], str]] = [
-    ((50, 50), {"train": 100}, r"data.train = 100: only 70 images are there for train, of 100 before val and test"),
-    ((50, 50), {"train": 0.9}, r"data.train = 0.9: only 70 images are there for train, of 100 before val and test"),
-    ((50, 50), {"train": 1}, r"data.train = 1: gives 1 images for 2 classes; every class needs one"),
-    ((50, 50), {"train": 0.01}, r"data.train = 0.01: gives 1 images for 2 classes; every class needs one"),
-    ((50, 50), {"test": 97}, r"data.test = 97: .* of its 100 train images at most 96 can be taken"),
-    ((50, 50), {"val": 90}, r"data.val = 90: .* of its 100 train images at most 78 can be taken"),
-    ((50, 50), {"val": 1.0}, r"data.val = 1.0: .* at most 78 can be taken so that every class stays in train"),
+    ((50, 50), {"train": 100}, r"data.train = 100: only 70 images are available for train, of 100 before val and test"),
+    ((50, 50), {"train": 0.9}, r"data.train = 0.9: only 70 images are available for train, of 100 before val and test"),
+    ((50, 50), {"train": 1}, r"data.train = 1: gives 1 image for 2 classes; every class needs at least one"),
+    ((50, 50), {"train": 0.01}, r"data.train = 0.01: gives 1 image for 2 classes; every class needs at least one"),
+    ((50, 50), {"test": 97}, r"data.test = 97: .* of its 100 training images at most 96 can be taken"),
+    ((50, 50), {"val": 90}, r"data.val = 90: .* of its 100 training images at most 78 can be taken"),
+    ((50, 50), {"val": 1.0}, r"data.val = 1.0: .* at most 78 can be taken without leaving a class untrained"),
     (
         (50, 2),
         {},
-        r'too few images: .* train and test and val need at least one, 3 in all; "class 1" has 2',
+        r'too few images: train, test and val need at least one of each class, 3 in all; "class 1" has 2',
     ),
 ]
 
@@ -162,7 +162,7 @@ def test_too_few_images_say_how_many_there_are(counts: tuple[int, ...], asked: d
 
 def test_too_few_in_a_split_of_the_source_say_how_many_there_are() -> None:
     parts = {"train": np.arange(80), "val": np.arange(80, 100), "test": np.arange(100, 120)}
-    with pytest.raises(DataError, match=r"data.val = 21: only 20 images are there for val$"):
+    with pytest.raises(DataError, match=r"data.val = 21: only 20 images are available for val$"):
         choose(labels_of((60, 60)), parts, val=21)
 
 

@@ -113,7 +113,7 @@ WRONG: dict[str, tuple[str, dict[str, str], str]] = {
     "two columns of images": (
         "image,file,label\n" + "".join(f"{a},{a},{b}\n" for a, b in ROWS),
         {},
-        "image, file may all be the image column; name one in data.image_column",
+        "image, file could each be the image column; name one in data.image_column",
     ),
     "one column for both": ("path,label\n" + PLAIN, {"label_column": "path"}, "column path can't be both"),
     "blank lines only": ("\n\n \n", {}, "is empty; a header line with path,label is needed"),

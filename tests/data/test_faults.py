@@ -81,7 +81,6 @@ def test_faults_of_a_folders_layout(case: str, on_bad_image: str, make_files: Ma
 
 
 CUT = "is truncated|can't be decoded|is not"
-NO_BIRD = 'class "bird" has no images in train'
 
 # bad items: reported together with "stop", left out and counted with "skip"
 ITEMS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
@@ -92,30 +91,31 @@ ITEMS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
     ),
     "a truncated PNG": (GOOD | {"dog/bad.png": png_of(1)[:2000]}, {"dog/bad.png": "is truncated"}),
     "text named like an image": (GOOD | {"cat/bad.jpg": "hello"}, {"cat/bad.jpg": r"is not an image \(it starts with"}),
-    "a text file": (GOOD | {"cat/notes.txt": "hello"}, {"cat/notes.txt": "is not an image"}),
-    "a file beside the class folders": (GOOD | {"README.md": "x"}, {"README.md": "lies outside the class folders"}),
-    "an image beside the class folders": (GOOD | {"0.png": 70}, {"0.png": "lies outside the class folders"}),
+    "a file of an unknown kind": (GOOD | {"cat/notes.dat": "hello"}, {"cat/notes.dat": "is not an image"}),
+    "a file beside the class folders": (GOOD | {"any.dat": "x"}, {"any.dat": "is outside the class folders"}),
+    "an image beside the class folders": (GOOD | {"0.png": 70}, {"0.png": "is outside the class folders"}),
     "an empty class": (GOOD | {"bird": None}, {'class "bird"': "has no images"}),
     "a class of other files only": (
-        GOOD | {"bird/a.txt": "x"},
-        {"bird/a.txt": "is not an image", 'class "bird"': "has no images"},
+        GOOD | {"bird/a.dat": "x"},
+        {"bird/a.dat": "is not an image", 'class "bird"': "has no images"},
     ),
     "an empty class of one split": (SPLIT | {"train/bird": None}, {'class "bird"': "has no images"}),
-    "a class in val only": (
-        SPLIT | {"val/bird/0.png": 70, "val/bird/1.png": 71},
-        {
-            "val/bird/0.png": 'class "bird" has no images in train',
-            "val/bird/1.png": 'class "bird" has no images in train',
-        },
+    "a class of documents only": (GOOD | {"bird/a.txt": "x"}, {'class "bird"': "has no images"}),
+    "a class in test only": (
+        SPLIT | {"test/fox/0.png": 70},
+        {"test/fox/0.png": 'is of class "fox", which has no images in train$'},
     ),
-    "a class in test only": (SPLIT | {"test/fox/0.png": 70}, {"test/fox/0.png": 'class "fox" has no images in train'}),
-    "a file beside split folders": (SPLIT | {"labels.txt": "x"}, {"labels.txt": "lies outside the class folders"}),
+    "a misspelt class": (
+        SPLIT | {"test/Dogg/0.png": 70},
+        {"test/Dogg/0.png": 'is of class "Dogg", which has no images in train; did you mean "dog"'},
+    ),
+    "a file beside split folders": (SPLIT | {"labels.dat": "x"}, {"labels.dat": "is outside the class folders"}),
     "several at once": (
-        GOOD | {"cat/a.png": b"", "dog/b.png": "text", "notes.txt": "x", "bird": None},
+        GOOD | {"cat/a.png": b"", "dog/b.png": "text", "notes.dat": "x", "bird": None},
         {
             "cat/a.png": "is empty",
             "dog/b.png": "is not an image",
-            "notes.txt": "lies outside the class folders",
+            "notes.dat": "is outside the class folders",
             'class "bird"': "has no images",
         },
     ),
@@ -130,7 +130,7 @@ def test_bad_items_stop_by_name_all_at_once(case: str, make_files: Make, ask: As
     message = str(raised.value)
     assert f"{len(faults)} item{'s' if len(faults) > 1 else ''} can't be used" in message
     for item, reason in faults.items():
-        assert re.search(rf"\n  {re.escape(item)}: ({reason})", message)
+        assert re.search(rf"\n  {re.escape(item)}: ({reason})", message, re.MULTILINE)
     assert message.endswith('or set data.on_bad_image = "skip" to leave it out.')
 
 
@@ -145,6 +145,50 @@ def test_bad_items_are_skipped_and_counted(case: str, make_files: Make, ask: Ask
     assert sum(len(split) for split in dataset.splits) == (12 if files.keys() >= GOOD.keys() else 18)
     assert dataset.to_json()["n_skipped"] == len(faults)
     load_images(dataset, "train", np.arange(len(dataset.train)), Preprocessing(8))
+
+
+@pytest.mark.parametrize(
+    ("count", "line"),
+    [
+        (1, r'  val/Dogg/0.png: is of class "Dogg", which has no images in train; did you mean "dog"\?'),
+        (
+            30,
+            r'  30 images, such as val/Dogg/0.png, are of class "Dogg", which has no images in train; did you mean '
+            r'"dog"\?',
+        ),
+    ],
+)
+def test_a_class_without_images_in_train_is_told_once(count: int, line: str, make_files: Make, ask: Ask) -> None:
+    root = make_files(SPLIT | {f"val/Dogg/{n}.png": 70 + n for n in range(count)} | {"val/cat/bad.png": b""})
+    with pytest.raises(
+        DataError, match=rf"{count + 1} items can't be used\n{line}\n  val/cat/bad.png: is empty.*\nRep"
+    ):
+        load_dataset(ask("folder", root))
+    dataset = load_dataset(ask("folder", root, on_bad_image="skip"))
+    assert len(dataset.skipped) == count + 1
+    assert dataset.classes == ("cat", "dog")
+
+
+@pytest.mark.parametrize(
+    ("more", "warning"),
+    [
+        (
+            {"val": 2},
+            'val has no images of 2 of 4 classes: "a", "d", so its accuracy says nothing about them',
+        ),
+        ({"test": 3}, 'test has no images of 1 of 4 classes: "d", so its accuracy says nothing about it'),
+    ],
+)
+def test_classes_that_a_split_has_no_images_of(more: dict[str, int], warning: str, make_files: Make, ask: Ask) -> None:
+    root = make_files({f"{name}/{n}.png": 10 * k + n for k, name in enumerate("abcd") for n in range(6)})
+    assert load_dataset(ask("folder", root, **more)).warnings == (warning,)
+
+
+def test_many_classes_that_a_split_has_no_images_of(make_files: Make, ask: Ask) -> None:
+    root = make_files({f"{k:02}/{n}.png": 10 * k + n for k in range(12) for n in range(4)})
+    (warning,) = load_dataset(ask("folder", root, val=1)).warnings
+    assert warning.startswith("val has no images of 11 of 12 classes: ")
+    assert " and 6 more, so" in warning
 
 
 def test_many_bad_images_are_counted_beyond_the_first_twenty(make_files: Make, ask: Ask) -> None:
@@ -193,10 +237,11 @@ def test_skipping_everything_is_an_error_with_the_reasons(case: str, make_files:
 
 
 def test_skipped_items_are_a_warning_too(make_files: Make, ask: Ask) -> None:
-    root = make_files(GOOD | {f"cat/bad{n}.png": b"" for n in range(7)} | {"x.txt": "x"})
-    (warning,) = load_dataset(ask("folder", root, on_bad_image="skip")).warnings
+    root = make_files(GOOD | {f"cat/bad{n}.png": b"" for n in range(7)} | {"x.dat": "x"})
+    warning, *others = load_dataset(ask("folder", root, on_bad_image="skip")).warnings
+    assert all(" has no images of 1 of 2 classes: " in other for other in others)
     # found while listing first, found while decoding after
-    assert warning.startswith("8 items left out: x.txt lies outside the class folders; cat/bad")
+    assert warning.startswith("8 items left out: x.dat is outside the class folders; cat/bad")
     assert warning.endswith(" is empty (0 bytes); and 3 more")
 
 
@@ -243,7 +288,7 @@ def test_a_folder_that_cannot_be_listed_is_an_error(
 
 def test_a_file_where_cifar10_should_be(tmp_path: Path, ask: Ask) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(DataError, match=r"file: can't be read \(File exists\)"):
+    with pytest.raises(DataError, match=r'data.path = ".*file": is a file, not a folder$'):
         load_dataset(ask("cifar10", tmp_path / "file"))
 
 
@@ -295,7 +340,7 @@ PATHS: list[tuple[str, str, str]] = [
     ("csv", "absent.csv", "does not exist"),
     ("csv", ".", "is a folder, not a CSV file"),
     ("parquet", "absent.parquet", "does not exist"),
-    ("parquet", ".", r"holds no .parquet file"),
+    ("parquet", ".", r"holds no .parquet files"),
     ("parquet", "file.txt", "is not a readable Parquet file"),
 ]
 
@@ -314,7 +359,7 @@ def test_a_path_that_was_left_out(source: str) -> None:
 
 
 def test_an_unknown_source() -> None:
-    with pytest.raises(DataError, match=r'data.source = "foldr": .* exist; did you mean "folder"'):
+    with pytest.raises(DataError, match=r'data.source = "foldr": must be one of .*; did you mean "folder"'):
         load_dataset(Data.model_construct(source="foldr", path="x"))
 
 
@@ -345,7 +390,10 @@ TABLES: dict[str, tuple[str | bytes, str]] = {
         f"path,label,split\n{SPLIT_ROWS}x.png,cat,tset\n",
         r'it holds "train", "tset", and "tset" \(all.csv:14\) is neither train, val nor test; did you mean "test"',
     ),
-    "an empty split": (f"path,label,split\n{SPLIT_ROWS}x.png,cat,\n", "all.csv:14: has no split"),
+    "an empty split": (
+        f"path,label,split\n{SPLIT_ROWS}x.png,cat,\n",
+        r"all.csv:14: has no split; fill it in, or leave such rows out with",
+    ),
     "two labels": (f"path,label\n{ROWS}cat/0.png,dog\n", r'all.csv:14: cat/0.png is "dog" here and "cat" on line 2'),
     "two splits": (
         f"path,label,split\n{SPLIT_ROWS}cat/0.png,cat,test\n",
@@ -353,7 +401,7 @@ TABLES: dict[str, tuple[str | bytes, str]] = {
     ),
     "several at once": (
         f"path,label,split\n{SPLIT_ROWS},cat,train\ny.png,cat,\ncat/0.png,dog,train\n",
-        'all.csv:14: has no path\n.*all.csv:15: has no split\n.*all.csv:16: cat/0.png is "dog" here and "cat" on',
+        'all.csv:14: has no path\n.*all.csv:15: has no split; .*\n.*all.csv:16: cat/0.png is "dog" here and "cat" on',
     ),
     "more than ten": (
         "path,label\n" + ",cat\n" * 15,
@@ -361,7 +409,7 @@ TABLES: dict[str, tuple[str | bytes, str]] = {
     ),
     "no train": (
         f"path,label,split\n{SPLIT_ROWS}".replace("train", "test"),
-        "column split says test of every row, and",
+        "column split says test for every row and",
     ),
     "one class only": (f"path,label\n{ROWS.replace(',dog', ',cat')}", 'one class only, "cat"'),
     "Latin-1": (b"path,label\n" + "käse.png,cat\n".encode("latin-1"), r"is not UTF-8 text \(.* at byte 12\)"),
@@ -373,7 +421,7 @@ TABLES: dict[str, tuple[str | bytes, str]] = {
     ),
     "a folder as an image": (f"path,label\n{ROWS}cat,cat\n", r"1 item can't be used\n  cat: can't be read"),
     "a path that no system accepts": (f"path,label\n{ROWS}cat/\0.png,cat\n", "1 item can't be used|is not a CSV table"),
-    "a row twice": (f"path,label\n{ROWS}cat/0.png,cat\n", r"\n  all.csv:14: repeats cat/0.png of line 2"),
+    "a row twice": (f"path,label\n{ROWS}cat/0.png,cat\n", r"\n  all.csv:14: repeats cat/0.png on line 2"),
     "wrong paths everywhere": (
         f"path,label\n{ROWS.replace('.png', '.PNG')}",
         r"12 items can't be used\n  .*PNG: does not",
@@ -417,12 +465,12 @@ PARQUET: dict[str, tuple[Callable[[], pa.Table], dict[str, Any], str]] = {
     "two image columns": (
         lambda: images_table(mask=[b"x"] * 12),
         {},
-        "image, mask may all be the image column; name one in data.image_column",
+        "image, mask could each be the image column; name one in data.image_column",
     ),
     "two label columns": (
         lambda: images_table(category=["a", "b"] * 6),
         {},
-        "label, category may all be the label column; name one in data.label_column",
+        "label, category could each be the label column; name one in data.label_column",
     ),
     "unknown image column": (images_table, {"image_column": "imag"}, 'image_column = "imag": .*; did you mean "image"'),
     "unknown label column": (images_table, {"label_column": "labl"}, 'label_column = "labl": .*; did you mean "label"'),
@@ -485,7 +533,7 @@ def test_bad_parquet_files(case: str, tmp_path: Path, ask: Ask) -> None:
 
 def test_parquet_files_of_an_unknown_split(make_parquet: Make, ask: Ask) -> None:
     root = make_parquet({"train-0.parquet": [0, 1] * 5, "tset-0.parquet": [0, 1]})
-    with pytest.raises(DataError, match=r'tset-0.parquet is of no known split: .*; did you mean "test"'):
+    with pytest.raises(DataError, match=r'tset-0.parquet does not name a split: .*; did you mean "test"'):
         load_dataset(ask("parquet", root))
 
 
@@ -517,10 +565,10 @@ def test_a_truncated_parquet_file(make_parquet: Make, ask: Ask) -> None:
 
 
 COUNTS: list[tuple[dict[str, Any], str]] = [
-    ({"train": 5000}, r'data.source = "digits": data.train = 5000: only 1258 images are there for train, of 1797'),
-    ({"val": 5000}, r"data.val = 5000: the source has no val split, and of its 1797 train images at most \d+ can"),
+    ({"train": 5000}, r'data.source = "digits": data.train = 5000: only 1258 images are available for train, of 1797'),
+    ({"val": 5000}, r"data.val = 5000: the source has no val split, and of its 1797 training images at most \d+ can"),
     ({"test": 1797}, r"data.test = 1797: the source has no test split"),
-    ({"train": 7}, r"data.train = 7: gives 7 images for 10 classes; every class needs one"),
+    ({"train": 7}, r"data.train = 7: gives 7 images for 10 classes; every class needs at least one"),
 ]
 
 
@@ -558,8 +606,8 @@ class TestDuplicates:
         )
 
     CONTRADICTORY = (
-        r'2 items can\'t be used\n  train/cat/0.png: is labelled "cat", but its exact copy {0} "dog"\n'
-        r'  {0}: is labelled "dog", but its exact copy train/cat/0.png "cat"\n'
+        r"2 items can\'t be used\n"
+        r'  train/cat/0.png \("cat"\) = {0} \("dog"\): exact copies under different labels\nRepair'
     )
 
     @pytest.mark.parametrize("copy", ["train/dog/copy.png", "val/dog/copy.png", "test/dog/copy.png"])
@@ -572,7 +620,28 @@ class TestDuplicates:
         dataset = load_dataset(ask("folder", make_files(files), on_bad_image="skip"))
         assert {each.item for each in dataset.skipped} == {"train/cat/0.png", "train/dog/copy.png", "test/cat/copy.png"}
         assert len(dataset.train) == 5
-        assert [warning.split(":")[0] for warning in dataset.warnings] == ["3 items left out"]
+        assert dataset.warnings == (
+            '3 items left out: train/cat/0.png ("cat") = train/dog/copy.png ("dog") = test/cat/copy.png ("cat"): exact '
+            "copies under different labels",
+        )
+        assert {each.item: each.reason for each in dataset.skipped} == {
+            "train/cat/0.png": 'is labelled "cat", but train/dog/copy.png, an exact copy, is labelled "dog"',
+            "train/dog/copy.png": 'is labelled "dog", but train/cat/0.png, an exact copy, is labelled "cat"',
+            "test/cat/copy.png": 'is labelled "cat", but train/dog/copy.png, an exact copy, is labelled "dog"',
+        }
+
+    def test_under_two_labels_list_five_at_most(self, make_files: Make, ask: Ask) -> None:
+        copies = {f"train/cat/copy{n}.png": 0 for n in range(6)} | {"test/dog/copy.png": 0}
+        with pytest.raises(DataError, match=r'0.png \("cat"\) = test/dog/copy.png \("dog"\) = .* and 3 more: exact'):
+            self.load(make_files, ask, copies)
+
+    def test_under_labels_that_differ_in_case_only(self, make_files: Make, ask: Ask) -> None:
+        files = {f"{name}/{n}.png": n for name in ("Cat", "cat") for n in range(5)} | {"dog/9.png": 9}
+        with pytest.raises(
+            DataError,
+            match=r"copies under different labels; .* only in upper and lower case, so they probably mean one",
+        ):
+            load_dataset(ask("folder", make_files(files | {f"dog/{n}.png": n for n in range(10, 15)})))
 
     def test_many_are_counted(self, make_files: Make, ask: Ask) -> None:
         copies = {f"test/cat/copy{n}.png": n for n in range(3)}

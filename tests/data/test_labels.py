@@ -60,7 +60,7 @@ def test_what_is_read_as_one_class_is_told_so_that_the_difference_can_be_seen() 
 
 def test_names_that_differ_only_by_case_are_kept_apart_and_warned_of() -> None:
     assert read(["Cat", "cat", "dog"]).warnings == (
-        'the classes "Cat" and "cat" differ only in upper and lower case; they are kept apart',
+        'the classes "Cat" and "cat" differ only in upper and lower case; they are kept as separate classes',
     )
 
 
@@ -75,14 +75,14 @@ PANDAS = (
 def test_everything_that_pandas_reads_as_missing_is_asked_about(text: str) -> None:
     pandas = pytest.importorskip("pandas")
     assert pandas.read_csv(io.StringIO(f"path,label\na.png,{text}\n"))["label"].isna().all()
-    with pytest.raises(DataError, match="may mean that there is none"):
+    with pytest.raises(DataError, match='may stand for "no label"'):
         read(["cat", text, "dog"])
 
 
 @pytest.mark.parametrize("label", ["nan", "NaN", "NA", "N/A", "None", "null", "?", "-", "<NA>", " nan "])
 def test_labels_that_may_mean_none_are_asked_about_by_name(label: str) -> None:
     texts: list[str | None] = ["cat", label, "dog", label]
-    with pytest.raises(DataError, match=r"that may mean that there is none:\n  \".*\": row 1, row 3\n") as raised:
+    with pytest.raises(DataError, match=r'that may stand for "no label":\n  ".*": row 1, row 3\n') as raised:
         read(texts)
     message = str(raised.value)
     assert f'unlabelled = ["{label.strip()}"]' in message

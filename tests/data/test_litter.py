@@ -177,6 +177,54 @@ class TestFolder:
         assert dataset.ignored == {}
 
 
+DOCUMENTS = [
+    *(
+        "README.txt",
+        "notes.TXT",
+        "README",
+        "LICENSE",
+        "labels.csv",
+        "annotations.json",
+        "0.xml",
+        "about.md",
+        "paper.pdf",
+    ),
+    *("classes.names", "page.html", "table.xlsx"),
+]
+
+
+class TestDocuments:
+    @pytest.mark.parametrize("files", [GOOD, SPLIT], ids=["class folders", "split folders"])
+    @pytest.mark.parametrize("name", DOCUMENTS)
+    def test_are_ignored_and_counted(self, files: dict[str, Any], name: str, make_files: Make, ask: Ask) -> None:
+        places = (".", sorted({path.rsplit("/", 1)[0] for path in files})[0])
+        dataset = load_dataset(ask("folder", make_files(files | {f"{place}/{name}": "text" for place in places})))
+        assert names(dataset) == set(files)
+        assert dataset.ignored == {"document or metadata file": 2}
+        assert "ignored: 2 documents or metadata files" in dataset.warnings
+
+    def test_beside_folders_that_are_looked_for_by_what_is_in_them(self, make_files: Make, ask: Ask) -> None:
+        nested = {f"seg_{path.split('/')[0]}/seg_{path}": number for path, number in SPLIT.items()}
+        dataset = load_dataset(ask("folder", make_files(nested | {"seg_train/README.txt": "text"})))
+        assert dataset.classes == ("cat", "dog")
+        assert dataset.ignored == {"document or metadata file": 1}
+
+    @pytest.mark.parametrize("name", ["0.txt", "0.csv", "LICENSE"])
+    def test_what_is_an_image_is_one(self, name: str, make_files: Make, ask: Ask) -> None:
+        dataset = load_dataset(ask("folder", make_files(GOOD | {f"cat/{name}": 70})))
+        assert names(dataset) == {*GOOD, f"cat/{name}"}
+        assert dataset.ignored == {}
+
+    def test_a_class_may_be_called_like_one(self, make_files: Make, ask: Ask) -> None:
+        files = {f"{name}/{n}.png": 10 * k + n for k, name in enumerate(("a.pdf", "b.txt")) for n in range(3)}
+        assert load_dataset(ask("folder", make_files(files))).classes == ("a.pdf", "b.txt")
+
+    @pytest.mark.parametrize("name", ["cat/broken.png", "cat/thing.dat", "cat/drawing.svg", "cat/no_suffix"])
+    def test_other_files_are_faults(self, name: str, make_files: Make, ask: Ask) -> None:
+        with pytest.raises(DataError, match=f"1 item can't be used\n  {name}: is not an image"):
+            load_dataset(ask("folder", make_files(GOOD | {name: "text"})))
+
+
 class TestParquet:
     def test_copies_in_hidden_folders_are_no_data(self, make_parquet: Make, ask: Ask) -> None:
         files = {"train-0.parquet": [0, 1] * 6, "test-0.parquet": [0, 1] * 2}

@@ -206,7 +206,9 @@ def test_no_positions_give_no_images(digits: Dataset) -> None:
 
 
 def test_an_unknown_split_is_refused(digits: Dataset) -> None:
-    with pytest.raises(DataError, match='split "tran" is unknown: train, val and test exist; did you mean "train"'):
+    with pytest.raises(
+        DataError, match='split "tran" is unknown: the splits are train, val and test; did you mean "train"'
+    ):
         load_images(digits, "tran", [0], Preprocessing(32))
 
 

@@ -211,7 +211,7 @@ class TestCsv:
         root = make_files(files | {"all.csv": table(files) + f"{again},cat\n"})
         dataset = load_dataset(ask("csv", root / "all.csv", on_bad_image="skip"))
         assert len(labelled(dataset)) == 10
-        assert [(s.item, s.reason) for s in dataset.skipped] == [("all.csv:12", f"repeats {again} of line 2")]
+        assert [(s.item, s.reason) for s in dataset.skipped] == [("all.csv:12", f"repeats {again} on line 2")]
 
 
 class TestParquet:

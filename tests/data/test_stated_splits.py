@@ -117,7 +117,7 @@ def test_folders_that_are_unmistakable_are_used(case: str, make_files: Make, ask
     assert dataset.classes == ("cat", "dog")
     found = by_split(dataset)
     assert {split: found[split] for split in expected} == expected
-    assert any(note.startswith("splits: as the folders") for note in dataset.notes)
+    assert any(note.startswith("splits: taken from the folders") for note in dataset.notes)
 
 
 # what is asked, the line that is taken, and what is trained on then
@@ -196,13 +196,13 @@ ASKED: dict[str, tuple[dict[str, int], str, int, set[str]]] = {
     ),
     "splits within some classes": (
         folders("cat", classes=("train", "test")) | {f"dog/{i}.png": 50 + i for i in range(EACH)},
-        r"folders named like splits \(test, train\) stand below cat, dog, but not throughout",
+        r"folders named like splits \(test, train\) are found below cat, dog, but not everywhere",
         0,
         {"cat/train", "cat/test", "dog"},
     ),
     "splits within classes beside something else": (
         folders("cat", "dog", classes=("train", "test", "masks")),
-        r"folders named like splits \(test, train\) stand below cat, dog, but not throughout",
+        r"folders named like splits \(test, train\) are found below cat, dog, but not everywhere",
         1,
         {"cat/train", "dog/train"},
     ),
@@ -217,6 +217,34 @@ def test_folders_that_may_be_splits_are_asked_about(case: str, make_files: Make,
         load_dataset(ask("folder", root))
     line = read_line(lines(str(raised.value))[chosen].replace(', test = "FOLDER"', ""))
     assert by_split(load_dataset(ask("folder", root, **line)))["train"] == trained
+
+
+@pytest.mark.parametrize(
+    ("files", "line"),
+    [
+        (folders("train") | {f"test/{n}.png": 90 + n for n in range(3)}, 'splits = {train = "train"}'),
+        (
+            folders("train", "valid") | {f"test/{n}.png": 90 + n for n in range(3)},
+            'splits = {train = "train", val = "valid"}',
+        ),
+        (
+            folders("seg_train/seg_train") | {f"seg_test/seg_test/{n}.png": 90 + n for n in range(3)},
+            'splits = {train = "seg_train/seg_train"}',
+        ),
+    ],
+)
+def test_test_images_without_class_folders_can_be_left_out(
+    files: dict[str, int], line: str, make_files: Make, ask: Ask
+) -> None:
+    root = make_files(files)
+    with pytest.raises(DataError, match=r"test holds images but no class folders, so nothing says which") as raised:
+        load_dataset(ask("folder", root))
+    assert lines(str(raised.value)) == [line]
+    dataset = load_dataset(ask("folder", root, **read_line(line)))
+    assert dataset.classes == ("cat", "dog")
+    assert {dataset.name("test", n).split("/")[0] for n in range(len(dataset.test))} == {
+        line.split('"')[1].split("/")[0]
+    }
 
 
 def test_a_single_folder_around_everything_is_named(make_files: Make, ask: Ask) -> None:
@@ -245,7 +273,7 @@ def test_a_column_in_some_files_only_is_asked_about(tmp_path: Path, ask: Ask, en
 def test_folders_that_a_study_names_must_be_there(make_files: Make, ask: Ask) -> None:
     root = make_files(folders("one", "two"))
     with pytest.raises(
-        DataError, match=r'data.splits.test: there is no folder "twoo", but one, two; did you mean "two"'
+        DataError, match=r'data.splits.test: there is no folder "twoo"; the folders are one, two; did you mean "two"'
     ):
         load_dataset(ask("folder", root, splits={"train": "one", "test": "twoo"}))
 
@@ -337,7 +365,7 @@ DOUBTFUL: dict[str, tuple[dict[str, list[str]], str, int, dict[str, int]]] = {
         0,
         {"train": 4, "val": 2, "test": 1},
     ),
-    "no train": ({"split": ["test"] * 8}, "column split says test of every row, and train of none", 3, {}),
+    "no train": ({"split": ["test"] * 8}, "column split says test for every row and train for none", 3, {}),
     "columns that contradict each other": (
         {"a": ["train"] * 6 + ["test"] * 2, "b": ["test"] * 2 + ["train"] * 6},
         'the columns a and b state different splits; .*\n  split_column = "a"\n  split_column = "b"',
@@ -386,7 +414,7 @@ def test_columns_that_are_unmistakable_are_used(case: str, make_table: Callable[
     source, path = make_table(columns)
     dataset = load_dataset(ask(source, path))
     assert counts(dataset, expected) == expected
-    assert any(note.startswith("splits: as column") for note in dataset.notes)
+    assert any(note.startswith("splits: taken from column") for note in dataset.notes)
     # the rows of a split are those that state it, in order
     assert max(dataset.train.ids) < min(dataset.val.ids) or "val" not in expected
 
@@ -424,14 +452,17 @@ def test_other_columns_are_left_alone(case: str, make_table: Callable[..., Any],
 
 
 SAID: dict[str, tuple[dict[str, Any], str]] = {
-    "no such column": ({"split_column": "flod"}, 'split_column = "flod": .* has no such column, but fold.*"fold"'),
+    "no such column": (
+        {"split_column": "flod"},
+        'split_column = "flod": .* has no such column; those that could state a split are fold; .*"fold"',
+    ),
     "no such value": (
         {"split_column": "fold", "splits": {"train": 1, "test": 9}},
-        'data.splits: .* has no row whose fold is "9"; it holds "1", "2", "3", "4"',
+        'data.splits: .* has no row whose fold is "9"; the column holds "1", "2", "3", "4"',
     ),
     "no column with these values": (
         {"splits": {"train": "x", "test": "y"}},
-        'data.splits: no .*column holds? "x" and "y"',
+        'data.splits: no .*column holds "x" and "y"',
     ),
 }
 
@@ -448,14 +479,50 @@ def test_a_study_may_leave_rows_out(make_table: Callable[..., Any], ask: Ask) ->
     source, path = make_table({"fold": list("11223344")})
     dataset = load_dataset(ask(source, path, splits={"train": [1, 2], "test": 3}, val=2))
     assert counts(dataset, {"train": 2, "val": 2, "test": 2}) == {"train": 2, "val": 2, "test": 2}
-    assert any(note.endswith("not used: 2 rows with another fold") for note in dataset.notes)
+    assert any(note.endswith("not used: 2 rows with another value") for note in dataset.notes)
 
 
 @pytest.mark.parametrize("value", ["", " "])
 def test_rows_without_a_split_are_named(value: str, make_table: Callable[..., Any], ask: Ask) -> None:
     source, path = make_table({"split": ["train"] * 5 + [value] + ["test"] * 2})
-    with pytest.raises(DataError, match=r"(:7|row 5): has no split"):
+    remedy = r'fill it in, or leave such rows out with data\.splits = \{train = "train", test = "test"\}'
+    with pytest.raises(DataError, match=rf"(:7|row 5): has no split; {remedy}(\n|$)"):
         load_dataset(ask(source, path))
+    assert len(load_dataset(ask(source, path, splits={"train": "train", "test": "test"})).test) == 2
+
+
+def test_rows_without_a_split_are_told_once(make_table: Callable[..., Any], ask: Ask) -> None:
+    source, path = make_table({"split": ["train"] * 4 + ["test", "", "", ""]})
+    with pytest.raises(DataError, match=r"like 2 more of (its|the) rows") as raised:
+        load_dataset(ask(source, path))
+    assert str(raised.value).count("has no split") == 1
+    if source == "parquet":
+        assert len(load_dataset(ask(source, path, on_bad_image="skip", val=2)).skipped) == 3
+    else:
+        assert "all.csv:7: has no split, like 2 more of its rows (lines 8, 9); fill" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        (list("11223344"), 'splits = {train = ["1", "2"], val = "3", test = "4"}'),
+        (["Train"] * 6 + ["Tset"] * 2, 'splits = {train = "Train", test = "VALUE"}'),
+    ],
+)
+def test_a_column_that_the_study_names_is_only_asked_what_its_values_mean(
+    values: list[str], line: str, make_table: Callable[..., Any], ask: Ask
+) -> None:
+    source, path = make_table({"fold": values})
+    with pytest.raises(DataError, match="column fold holds ") as raised:
+        load_dataset(ask(source, path, split_column="fold"))
+    assert lines(str(raised.value)) == [line]
+    assert "split_column" not in str(raised.value)
+
+
+def test_notes_have_the_values_as_the_table_writes_them(make_table: Callable[..., Any], ask: Ask) -> None:
+    source, path = make_table({"Set": ["Training"] * 4 + ["Validation"] * 2 + ["TEST_SET"] * 2})
+    expected = 'splits: taken from column "Set", {train = "Training", val = "Validation", test = "TEST_SET"}'
+    assert expected in load_dataset(ask(source, path)).notes
 
 
 class TestParquetFiles:
@@ -477,25 +544,25 @@ class TestParquetFiles:
     REFUSED: tuple[tuple[tuple[str, str], str, dict[str, Any], set[str]], ...] = (
         (
             ("val-0.parquet", "test-0.parquet"),
-            r"the files are test and val \(test-0.parquet, val-0.parquet\), and none is train",
+            r"there are files for test and val \(test-0.parquet, val-0.parquet\) but none for train",
             {"splits": {"train": "val*", "test": "test*"}},
             {"val-0.parquet"},
         ),
         (
             ("fine_train.parquet", "coarse_test.parquet"),
-            "coarse_test.parquet is of no known split",
+            "coarse_test.parquet does not name a split",
             {"splits": {"train": "fine_*", "test": "coarse_test"}},
             {"fine_train.parquet"},
         ),
         (
             ("train-0.parquet", "extra-0.parquet"),
-            "extra-0.parquet is of no known split",
+            "extra-0.parquet does not name a split",
             {"splits": {"train": "train-0.parquet"}},
             {"train-0.parquet"},
         ),
         (
             ("train-0.parquet", "extra-0.parquet"),
-            "extra-0.parquet is of no known split",
+            "extra-0.parquet does not name a split",
             {"splits": "none"},
             {"train-0.parquet", "extra-0.parquet"},
         ),
@@ -523,7 +590,7 @@ class TestParquetFiles:
             splits = ["train", "train", "val", "val", "test", "test"]
             table = pa.table({"image": images, "label": ["a", "b"] * 3, "split": splits})
             pq.write_table(table, tmp_path / f"{name}-0.parquet")
-        with pytest.raises(DataError, match=r"train-0.parquet row 2 is of train by its file's name, but column split"):
+        with pytest.raises(DataError, match=r"train-0.parquet row 2 is train by its file's name, but column split"):
             load_dataset(ask("parquet", tmp_path))
         assert len(load_dataset(ask("parquet", tmp_path, split_column="none")).test) == 6
         assert len(load_dataset(ask("parquet", tmp_path, split_column="split")).test) == 4

@@ -193,7 +193,9 @@ def test_a_run_resumes_with_the_epochs_it_has(fresh_places: Callable[[str], None
 
 def test_nothing_to_resume_is_said(fresh_places: Callable[[str], None]) -> None:
     fresh_places("nothing")
-    with pytest.raises(LedgerError, match=r'nothing to resume: no interrupted run of "small" .* without --resume'):
+    with pytest.raises(
+        LedgerError, match=r'nothing to resume: no interrupted run of "small" .* without --resume \(resume=True in'
+    ):
         frostline.run(small_study({"train_from": "head"}, **RESNET), resume=True)
 
 

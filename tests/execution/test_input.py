@@ -22,24 +22,24 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize(
     ("recipe", "message"),
     [
-        ({"backbone": "resnet5O"}, 'backbone "resnet5O" is unknown; did you mean "resnet50"'),
-        ({"backbone": "timm:nope_nope"}, 'backbone "timm:nope_nope" is unknown'),
-        ({**LITE0, "train_from": "layer4"}, 'train_from "layer4" is not a stage of timm:tf_efficientnet_lite0'),
-        ({**RESNET, "train_from": "layer5"}, 'train_from "layer5" is not a stage of resnet18; did you mean "layer'),
+        ({"backbone": "resnet5O"}, 'backbone = "resnet5O": is unknown; did you mean "resnet50"'),
+        ({"backbone": "timm:nope_nope"}, 'backbone = "timm:nope_nope": is unknown'),
+        ({**LITE0, "train_from": "layer4"}, 'train_from = "layer4": is not a stage of timm:tf_efficientnet_lite0'),
+        ({**RESNET, "train_from": "layer5"}, 'train_from = "layer5": is not a stage of resnet18; did you mean "layer'),
         (
             {**RESNET, "weights": "nowhere.pth"},
-            'weights: no file "nowhere.pth": give a file ending in .safetensors',
+            'weights = "nowhere.pth": there is no such file; give a file ending in .safetensors',
         ),
         ({**RESNET, "weights": "defualt"}, '"default" or "none"; did you mean "default"?'),
         (
             {**RESNET, "weights": "README.md"},
-            '"README.md" is of another kind: give a file ending in .safetensors',
+            'weights = "README.md": is not a weights file; give a file ending in .safetensors',
         ),
         (
             {**RESNET, "weights": "x" * 300},
-            "can't be read (File name too long): give a file ending in .safetensors",
+            "can't be read (File name too long); give a file ending in .safetensors",
         ),
-        ({**RESNET, "class_weights": {"foour": 2.0}}, "class_weights.foour: no such class"),
+        ({**RESNET, "class_weights": {"foour": 2.0}}, "class_weights.foour: no such class; the classes are"),
     ],
 )
 def test_what_is_not_there_is_said_before_the_run(recipe: dict[str, Any], message: str) -> None:

@@ -149,7 +149,7 @@ def test_a_network_that_is_another_each_time_is_refused(module: Path) -> None:
 @pytest.mark.parametrize(
     ("networks", "backbone", "message"),
     [
-        ({"mine": "py:networks_of_this_test:build"}, "mien", r'backbone "mien" is unknown; did you mean "mine"\?'),
+        ({"mine": "py:networks_of_this_test:build"}, "mien", r': backbone = "mien": is unknown; did you mean "mine"\?'),
         ({"mine": "py:networks_of_this_test:biuld"}, "mine", r'has no function "biuld"; did you mean "build"\?'),
         (
             {"resnet18": "py:networks_of_this_test:build"},
@@ -174,7 +174,8 @@ def test_check_reads_weights_files(tmp_path: Path) -> None:
     events: list[Event] = []
     (problem,) = frostline.check_networks(asked, listener=events.append)
     assert problem.key.endswith(": weights")
-    assert f'"{weights[0]}" are not of resnet18: the file holds tensors of other shapes: layer4' in problem.message
+    assert problem.given == f'"{weights[0]}"'
+    assert problem.message.startswith("do not fit resnet18: the file holds tensors of other shapes: layer4")
     assert [event.text.partition(": ")[2] for event in events if isinstance(event, Notice)] == [
         'the tensors under "model" are used',
         'averaged ones (EMA) are under "model_ema": weights_key = "model_ema" uses them',

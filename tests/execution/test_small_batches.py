@@ -36,7 +36,7 @@ def test_a_batch_of_one_that_a_network_cannot_take_is_refused_before_anything_is
     (problem,) = check_networks(study)
     assert problem.key.endswith(": batch_size")
     expected = (
-        rf'^arm "resnet18 .*": batch_size: a batch of 1 image of 32 pixels {LAYER}, .*: '
+        rf'^arm "resnet18 .*": batch_size = 1: a batch of 1 image of 32 pixels {LAYER}, .*: '
         rf'use batch_size = 2 or more, or {remedy} = "stored"$'
     )
     events: list[Event] = []

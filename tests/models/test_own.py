@@ -129,7 +129,7 @@ def test_a_file_is_loaded_into_what_the_function_builds(module: Path, tmp_path: 
     torch.save(state, tmp_path / "own.pth")
     loaded = load_backbone(f"{NAME}:build", str(tmp_path / "own.pth"), 32)
     assert torch.equal(loaded.module.get_parameter("fc.weight"), state["model.fc.weight"])
-    with pytest.raises(WeightsError, match=r"not of py:own_networks_here:sized: .*\[8, 3, 3, 3\], not \[32, 3,"):
+    with pytest.raises(WeightsError, match=r"do not fit py:own_networks_here:sized: .*\[8, 3, 3, 3\], not \[32, 3,"):
         load_backbone(f"{NAME}:sized", str(tmp_path / "own.pth"), 32)
 
 

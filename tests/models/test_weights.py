@@ -55,7 +55,7 @@ def test_weights_of_another_network_or_another_shape(small: Backbone, tmp_path: 
     renamed = {name.replace("conv1.0", "conv1.zero"): tensor for name, tensor in state.items()}
     torch.save(renamed, tmp_path / "renamed.pth")
     with pytest.raises(
-        WeightsError, match=r'are not of shufflenet.*lacks conv1.0.weight; did you mean "conv1.zero.weig'
+        WeightsError, match=r'do not fit shufflenet.*lacks conv1.0.weight; did you mean "conv1.zero.weig'
     ):
         load_backbone(SMALL, str(tmp_path / "renamed.pth"), 64)
     torch.save({**state, "extra": torch.zeros(1)}, tmp_path / "extra.pth")
@@ -107,7 +107,7 @@ def test_timms_own_positions_are_adapted_to_the_image_size(tmp_path: Path) -> No
     assert small.module.get_parameter("pos_embed").shape == (1, 37, 192)
     key = "blocks.3.attn.qkv.weight"
     assert torch.equal(small.module.get_parameter(key), large.module.get_parameter(key))
-    with pytest.raises(WeightsError, match="are not of timm:regnety_002"):
+    with pytest.raises(WeightsError, match="do not fit timm:regnety_002"):
         load_backbone("timm:regnety_002", str(tmp_path / "vit.safetensors"), 64)
 
 

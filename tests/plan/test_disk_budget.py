@@ -146,11 +146,12 @@ def test_room_is_not_wasted_on_what_does_not_pay_alone() -> None:
         (
             "float32",
             6 * 10**6,
-            r'cache "always" would store 11\.\d MB of activations, more than the disk budget of 6\.0 MB: allow more '
-            r'\(--disk\), halve what is stored \(activations = "float16", or "auto"\), or let .* \(--cache auto\)$',
+            r'cache "always" would store 11\.\d MB of activations, more than the disk budget of 6\.0 MB: raise --disk '
+            r'\(disk= in Python\), halve what is stored \(activations = "float16", or "auto"\), or let what '
+            r'doesn\'t fit be recomputed with --cache auto \(cache="auto" in Python\)$',
         ),
-        ("float16", 10**6, r"would store 5\.\d MB .* of 1\.0 MB: allow more \(--disk\), or let .* \(--cache auto\)$"),
-        ("auto", 10**6, r"would store 5\.\d MB .* of 1\.0 MB: allow more \(--disk\), or let .* \(--cache auto\)$"),
+        ("float16", 10**6, r"would store 5\.\d MB .* of 1\.0 MB: raise --disk \(disk= in Python\), or let .*"),
+        ("auto", 10**6, r"would store 5\.\d MB .* of 1\.0 MB: raise --disk \(disk= in Python\), or let .*"),
     ],
 )
 def test_to_store_always_is_refused_where_it_does_not_fit(activations: str, disk: int, message: str) -> None:

@@ -174,7 +174,7 @@ def test_a_resumed_plan_whose_groups_need_too_much_is_refused() -> None:
     first = plan(*HEADS, n_classes=WIDE)
     message = (
         r"training 10 heads together, as planned when the run began, needs about .* of memory .*, more than the "
-        r"budget of .*: use a smaller study, begin anew \(--no-resume\), or allow more \(--memory\)$"
+        r"budget of .*: use a smaller study, begin anew with --no-resume \(resume=False in Python\), or raise --memory"
     )
     with pytest.raises(BudgetError, match=message):
         plan(*HEADS, n_classes=WIDE, memory=first.totals.peak_bytes - 1, decided=decided_by(first))
@@ -188,23 +188,27 @@ def test_a_resumed_plan_whose_groups_need_too_much_is_refused() -> None:
             {"memory": 2 * 10**9, "cache": "never"},
             r'^arm "arm1" \(training net from early in batches of 512\) needs about \d\.\d GB of memory \(\d+\.\d MB '
             r"of it for libraries and pretrained weights\), more than the budget of 2\.0 GB: use a smaller batch_size "
-            r"or image_size, a later train_from, or allow more \(--memory\)$",
+            r"or image_size, a later train_from, or raise --memory \(memory= in Python\)$",
         ),
         (
             [HEAD, HEAD],
             {"memory": 2 * 10**9, "n_classes": WIDE, "val": 50_000},
             r'^arm "arm0" needs about \d\.\d GB of memory .*: use a smaller head or batch_size, fewer validation '
-            r"images, or allow more \(--memory\)$",
+            r"images, or raise --memory \(memory= in Python\)$",
         ),
         (
             [LATE],
             {"memory": 1_105_000_000, "cache": "always"},
-            r"^the feature pass net 32 px to late needs about 1\.1 GB .*: use a smaller image_size, or allow more",
+            r"^the feature pass net 32 px to late needs about 1\.1 GB .*: use a smaller image_size, or raise --memory",
         ),
         # Nothing smaller helps where the libraries alone are too much.
-        ([HEAD], {"memory": 10**8}, r"more than the budget of 100\.0 MB: allow more \(--memory\)$"),
-        ([LATE], {"memory": 0, "cache": "never"}, r'^arm "arm0" .* budget of 0 B: allow more \(--memory\)$'),
-        ([LATE], {"memory": 10**9, "parameters": 10**9}, r"\(5\.\d GB of it .*: allow more \(--memory\)$"),
+        ([HEAD], {"memory": 10**8}, r"more than the budget of 100\.0 MB: raise --memory \(memory= in Python\)$"),
+        (
+            [LATE],
+            {"memory": 0, "cache": "never"},
+            r'^arm "arm0" .* budget of 0 B: raise --memory \(memory= in Python\)$',
+        ),
+        ([LATE], {"memory": 10**9, "parameters": 10**9}, r"\(5\.\d GB of it .*: raise --memory \(memory= in Python\)$"),
     ],
 )
 def test_what_needs_too_much_is_refused(arms: list[dict[str, Any]], given: dict[str, Any], message: str) -> None:

@@ -20,7 +20,7 @@ def summary(**changes: Any) -> DataSummary:
         "majority": 0.75,
         "n_skipped": 0,
         "ignored": {},
-        "notes": ("splits: as column fold states",),
+        "notes": ("splits: taken from column fold",),
     }
     return DataSummary(**fields | changes)
 
@@ -33,7 +33,7 @@ def test_classes_splits_totals_and_what_there_is_to_know() -> None:
     assert table.notes == (
         '1,000 to 3,000 training images a class (3.0 to 1); always answering "cat" gives val acc 75.0%',
         "2 items left out as unusable",
-        "splits: as column fold states",
+        "splits: taken from column fold",
     )
 
 
@@ -42,6 +42,13 @@ def test_equal_classes() -> None:
     table = data_table(equal)
     assert table.title == "data: 160 images of 2 classes (digits)"
     assert table.notes == ("every class has 5 training images",)
+
+
+def test_nearly_equal_classes_have_no_ratio() -> None:
+    nearly = summary(train=(90, 89), imbalance=90 / 89)
+    assert data_table(nearly).notes[0] == (
+        '89 to 90 training images a class; always answering "cat" gives val acc 75.0%'
+    )
 
 
 def test_of_many_classes_the_largest_and_the_smallest() -> None:

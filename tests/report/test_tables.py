@@ -302,7 +302,7 @@ def test_a_plan_says_what_is_shared_and_why() -> None:
         ("b", "t1:1 > t2:2", "3 min 18 s", "1 min 40 s", "something of its own"),
     )
     assert arms.notes == (
-        "2 arms for 8 epochs: 7 to train, 10.2 MB to store on disk.",
+        "2 arms, 8 epochs in all, 7 of them to train after sharing; 10.2 MB to store on disk.",
         "Predicted: 3 min 19 s in all; 4 min 57 s with arms trained alone; 16 min 40 s in an ordinary loop (--plain).",
         "Peak memory: about 1.5 GB.",
         "measured on this machine",
@@ -314,6 +314,11 @@ def test_a_plan_without_passes_or_notes_has_no_table_or_column_for_them() -> Non
     trajectories, arms = plan_tables(bare)
     assert trajectories.columns[0] == "id"
     assert arms.columns == ("arm", "path", "time alone", "time added")
+
+
+def test_a_plan_in_which_nothing_is_shared_says_so() -> None:
+    alone = {**PLAN, "n_arms": 1, "totals": {**PLAN["totals"], "asked_epochs": 1, "trained_epochs": 1}}
+    assert plan_tables(alone)[-1].notes[0] == "1 arm, 1 epoch in all, none shared; 10.2 MB to store on disk."
 
 
 def test_a_plan_that_is_not_certain_says_so() -> None:

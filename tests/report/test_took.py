@@ -42,7 +42,7 @@ SHARED = {**COST, "alone_seconds": 600.0, "plain_seconds": 1200.0}
             Took(346.0, 0.9, 0.9, 0.9),
             SHARED,
             "took 5 min 46 s, predicted 4 min 40 s; one arm after the other: 10 min 00 s, by the plain loop: "
-            "20 min 00 s (both worked out, not run)",
+            "20 min 00 s (estimates)",
         ),
     ],
 )

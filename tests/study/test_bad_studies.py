@@ -20,9 +20,10 @@ DATA_KEYS = (
     "source, path, train, val, test, on_bad_image, seed, image_column, label_column, split_column, splits, unlabelled, "
     "download"
 )
+FILES_ONLY = 'applies only to the sources "folder", "csv" and "parquet"; this one is "digits"'
 AMOUNT = "must be a count of images, such as 1000, or a fraction above 0 and up to 1.0"
-ALL = f"{AMOUNT}; leave it out for all there are"
-TRAIN = f"{AMOUNT}; leave it out to train on all there are"
+ALL = f"{AMOUNT}; leave it out to use all of them"
+TRAIN = f"{AMOUNT}; leave it out to train on all of them"
 VAL = (
     f"{AMOUNT}; arms are compared on validation images, so a study needs some: leave it out for the source's own, or a "
     "tenth of its training images"
@@ -122,8 +123,8 @@ BAD: dict[str, tuple[str, list[str]]] = {
         f'{TOP}[networks]\nmine = "my_networks.build"\n"my own" = "py:a:b"\n"py:x" = 3\n[[arms]]',
         [
             '4:8: networks.mine = "my_networks.build": must be py:MODULE:FUNCTION, such as "py:my_networks:build"',
-            '5:1: networks."my own": a network\'s name must not hold spaces',
-            '6:1: networks."py:x": a network\'s name must not hold a ":", as it is a name of your own',
+            '5:1: networks."my own": a network\'s name must not contain spaces',
+            '6:1: networks."py:x": a network\'s name must not contain a ":", as it is a name of your own',
             '6:10: networks."py:x" = 3: must be py:MODULE:FUNCTION, such as "py:my_networks:build", or in Python the '
             "function itself",
         ],
@@ -138,17 +139,20 @@ BAD: dict[str, tuple[str, list[str]]] = {
     ),
     "a key without a weights file": (
         '[[arms]]\nweights_key = "ema"',
-        ['4:15: arms[0].weights_key = "ema": goes with a weights file; weights is "default"'],
+        ['4:15: arms[0].weights_key = "ema": applies only to a weights file; weights is "default"'],
     ),
     "a name that is no text": (f"name = 5\n{TOP}[[arms]]", ["1:8: name = 5: must be text in quotes"]),
     "an empty name": (f'name = " "\n{TOP}[[arms]]', ['1:8: name = " ": must not be empty']),
     "a name of two lines": (
         f'name = "a\\nb"\n{TOP}[[arms]]',
-        ['1:8: name = "a\\nb": must not hold line breaks or control characters'],
+        ['1:8: name = "a\\nb": must not contain line breaks or control characters'],
     ),
     "a name that is a path": (
         f'name = "../x"\n{TOP}[[arms]]',
-        ['1:8: name = "../x": names files, so it must not start with a dot or hold any of / \\ : * ? " < > |'],
+        [
+            '1:8: name = "../x": must not start with a dot or contain any of / \\ : * ? " < > |, as files are named '
+            "after it"
+        ],
     ),
     "a long name": (
         f'name = "{"n" * 101}"\n{TOP}[[arms]]',
@@ -186,7 +190,7 @@ BAD: dict[str, tuple[str, list[str]]] = {
     ),
     "digits with a path": (
         f'{TOP}path = "x"\n[[arms]]',
-        ['3:8: data.path = "x": does not go with the source "digits", which ships with scikit-learn'],
+        ['3:8: data.path = "x": cannot be combined with the source "digits", which ships with scikit-learn'],
     ),
     "an empty path": ('[data]\nsource = "csv"\npath = ""\n[[arms]]', ['3:8: data.path = "": must not be empty']),
     "a path that is no text": (
@@ -196,17 +200,17 @@ BAD: dict[str, tuple[str, list[str]]] = {
     "columns of no table": (
         f'{TOP}image_column = "i"\nlabel_column = "l"\ndownload = false\n[[arms]]',
         [
-            '3:16: data.image_column = "i": goes with the sources "csv" and "parquet"; this one is "digits"',
-            '4:16: data.label_column = "l": goes with the sources "csv" and "parquet"; this one is "digits"',
-            '5:12: data.download = false: goes with the source "cifar10"; this one is "digits"',
+            '3:16: data.image_column = "i": applies only to the sources "csv" and "parquet"; this one is "digits"',
+            '4:16: data.label_column = "l": applies only to the sources "csv" and "parquet"; this one is "digits"',
+            '5:12: data.download = false: applies only to the source "cifar10"; this one is "digits"',
         ],
     ),
     "splits of a source that has its own": (
         f'{TOP}split_column = "fold"\nsplits = "none"\nunlabelled = "?"\n[[arms]]',
         [
-            '3:16: data.split_column = "fold": goes with the sources "csv" and "parquet"; this one is "digits"',
-            '4:10: data.splits = "none": goes with the sources "folder", "csv" and "parquet"; this one is "digits"',
-            '5:14: data.unlabelled = "?": goes with the sources "folder", "csv" and "parquet"; this one is "digits"',
+            '3:16: data.split_column = "fold": applies only to the sources "csv" and "parquet"; this one is "digits"',
+            f'4:10: data.splits = "none": {FILES_ONLY}',
+            f'5:14: data.unlabelled = "?": {FILES_ONLY}',
         ],
     ),
     "splits of the wrong kind": (
@@ -227,7 +231,7 @@ BAD: dict[str, tuple[str, list[str]]] = {
     ),
     "splits that share a name": (
         f'{FOLDER}splits = {{train = ["a", "b"], test = "b"}}\n[[arms]]',
-        ['4:38: data.splits.test = "b": names "b", which train names already'],
+        ['4:38: data.splits.test = "b": names "b", which is in train already'],
     ),
     "names of splits that are no names": (
         f'{FOLDER}splits = {{train = {{}}, val = 0.5, test = ""}}\n[[arms]]',
@@ -239,7 +243,7 @@ BAD: dict[str, tuple[str, list[str]]] = {
     ),
     "a split column beside no splits": (
         '[data]\nsource = "csv"\npath = "x"\nsplit_column = "fold"\nsplits = "none"\n[[arms]]',
-        ['4:16: data.split_column = "fold": does not go with splits = "none": the column would not be used'],
+        ['4:16: data.split_column = "fold": cannot be combined with splits = "none": the column would not be used'],
     ),
     "splits of a table without a column of them": (
         '[data]\nsource = "csv"\npath = "x"\nsplit_column = "none"\nsplits = {train = "a"}\n[[arms]]',
@@ -438,7 +442,7 @@ BAD: dict[str, tuple[str, list[str]]] = {
     "names with spaces": (
         '[[arms]]\nbackbone = "resnet 18"\ntrain_from = ""',
         [
-            '4:12: arms[0].backbone = "resnet 18": must not hold spaces',
+            '4:12: arms[0].backbone = "resnet 18": must not contain spaces',
             '5:14: arms[0].train_from = "": must not be empty',
         ],
     ),
@@ -475,11 +479,11 @@ BAD: dict[str, tuple[str, list[str]]] = {
     # -- what doesn't go together
     "momentum for adam": (
         '[[arms]]\noptimizer = {name = "adam", momentum = 0.9}',
-        ['4:40: arms[0].optimizer.momentum = 0.9: goes with the optimizer "sgd"; this one is "adam"'],
+        ['4:40: arms[0].optimizer.momentum = 0.9: applies only to the optimizer "sgd"; this one is "adam"'],
     ),
     "momentum in a grid of optimizers": (
         '[[arms]]\noptimizer = {name = ["sgd", "adamw"], momentum = 0.9}',
-        ['4:50: arms[0].optimizer.momentum = 0.9: goes with the optimizer "sgd"; this one is "adamw"'],
+        ['4:50: arms[0].optimizer.momentum = 0.9: applies only to the optimizer "sgd"; this one is "adamw"'],
     ),
     "nesterov without momentum": (
         '[[arms]]\noptimizer = {name = "sgd", nesterov = true}',
@@ -488,15 +492,15 @@ BAD: dict[str, tuple[str, list[str]]] = {
     "nesterov and momentum for adam": (
         "[[arms]]\noptimizer = {momentum = 0.9, nesterov = true}",
         [
-            '4:25: arms[0].optimizer.momentum = 0.9: goes with the optimizer "sgd"; this one is "adam"',
-            '4:41: arms[0].optimizer.nesterov = true: goes with the optimizer "sgd"; this one is "adam"',
+            '4:25: arms[0].optimizer.momentum = 0.9: applies only to the optimizer "sgd"; this one is "adam"',
+            '4:41: arms[0].optimizer.nesterov = true: applies only to the optimizer "sgd"; this one is "adam"',
         ],
     ),
     "steps for another schedule": (
         '[[arms]]\nschedule = {name = "cosine", step_epochs = 3, gamma = 0.5}',
         [
-            '4:44: arms[0].schedule.step_epochs = 3: goes with the schedule "step"; this one is "cosine"',
-            '4:55: arms[0].schedule.gamma = 0.5: goes with the schedule "step"; this one is "cosine"',
+            '4:44: arms[0].schedule.step_epochs = 3: applies only to the schedule "step"; this one is "cosine"',
+            '4:55: arms[0].schedule.gamma = 0.5: applies only to the schedule "step"; this one is "cosine"',
         ],
     ),
     "dropout without hidden layers": (
@@ -513,7 +517,7 @@ BAD: dict[str, tuple[str, list[str]]] = {
     # -- phases
     "phases and train_from": (
         '[[arms]]\ntrain_from = "head"\nphases = [{train_from = "head"}]',
-        ['4:14: arms[0].train_from = "head": does not go with phases, each of which has its own'],
+        ['4:14: arms[0].train_from = "head": cannot be combined with phases, each of which has its own'],
     ),
     "epochs that no phase uses": (
         "[[arms]]\nepochs = 3\nphases = [{epochs = 1}, {epochs = 2}]",
@@ -586,7 +590,7 @@ BAD: dict[str, tuple[str, list[str]]] = {
     "too many arms": (
         f"[[arms]]\nseed = [{', '.join(str(seed) for seed in range(101))}]\n"
         f"epochs = [{', '.join(str(n) for n in range(1, 101))}]",
-        ["3:3: arms: the grids make 10,100 arms; at most 10,000 are possible: shorten some lists"],
+        ["3:3: arms: the grids make 10,100 arms; at most 10,000 are allowed: shorten some lists"],
     ),
     "far too many arms": (
         "[[arms]]\n"
@@ -598,7 +602,7 @@ BAD: dict[str, tuple[str, list[str]]] = {
         + ", ".join(str(n) for n in range(1, 10000))
         + "], stage_decay = 2}",
         [
-            "3:3: arms: the grids make about 10^16 arms; at most 10,000 are possible: shorten some lists",
+            "3:3: arms: the grids make about 10^16 arms; at most 10,000 are allowed: shorten some lists",
             "8:58922: arms[0].optimizer.stage_decay = 2: must be at most 1",
         ],
     ),
@@ -613,7 +617,7 @@ BAD: dict[str, tuple[str, list[str]]] = {
     ),
     "two names for one": (
         '[[arms]]\nname = "x"\n[[arms]]\nname = "y"',
-        ['5:1: arms[1]: asks for what "x" does already, under another name: "y"'],
+        ['5:1: arms[1]: is the same as "x" under another name, "y"; keep one of the two'],
     ),
     # -- several at once, and places
     "all at once": (
@@ -625,7 +629,7 @@ BAD: dict[str, tuple[str, list[str]]] = {
             'did you mean "digits"?',
             '5:8: defaults.seed = "x": must be a whole number',
             "7:10: arms[0].epochs = 0: must be at least 1",
-            '10:25: arms[1].optimizer.momentum = 0.5: goes with the optimizer "sgd"; this one is "adam"',
+            '10:25: arms[1].optimizer.momentum = 0.5: applies only to the optimizer "sgd"; this one is "adam"',
         ],
     ),
     "columns count characters": (

@@ -34,7 +34,7 @@ def test_a_missing_file() -> None:
     Path("my-study.toml").write_text(GOOD)
     assert only_problem("my-stdy.toml") == f'my-stdy.toml: {built_in}; did you mean "my-study.toml"?'
     assert only_problem("my-study") == f'my-study: {built_in}; did you mean "my-study.toml"?'
-    assert only_problem("") == "no study was named"
+    assert only_problem("") == "no study was given"
 
 
 def test_what_is_no_file() -> None:
@@ -70,7 +70,7 @@ def test_a_file_of_zeros_and_a_huge_one() -> None:
     Path("zeros.toml").write_bytes(bytes(100))
     assert only_problem("zeros.toml") == "zeros.toml:1:1: not valid TOML: invalid statement"
     Path("huge.toml").write_text("#" * 1_000_001)
-    expected = "huge.toml: is larger than 1,000,000 bytes, so it can hardly be a study file"
+    expected = "huge.toml: is larger than 1,000,000 bytes, too large for a study file"
     assert only_problem("huge.toml") == expected
 
 
@@ -88,7 +88,7 @@ def test_a_study_is_named_after_its_file() -> None:
     Path("other.toml").write_text('name = "mine"\n' + GOOD)
     assert load_study(Path("other.toml")).name == "mine"
     Path("a:b.toml").write_text(GOOD)
-    assert only_problem("a:b.toml").startswith('a:b.toml: name = "a:b": comes from the file\'s name and names files')
+    assert only_problem("a:b.toml").startswith('a:b.toml: name = "a:b": comes from the file\'s name and must not start')
 
 
 def test_a_file_may_have_a_built_in_name() -> None:

@@ -80,7 +80,7 @@ def test_views_count_once_where_nothing_is_augmented() -> None:
 
 def test_the_most_arms_are_possible_and_not_one_more() -> None:
     assert len(expand({"seed": list(range(100)), "epochs": list(range(1, 101))})) == 10_000
-    with pytest.raises(StudyError, match=r"arms: the grids make 10,001 arms; at most 10,000 are possible"):
+    with pytest.raises(StudyError, match=r"arms: the grids make 10,001 arms; at most 10,000 are allowed"):
         expand({"seed": list(range(100)), "epochs": list(range(1, 101))}, {"seed": 1000})
 
 
@@ -188,9 +188,11 @@ def test_asking_twice_for_the_same_is_one_arm() -> None:
 
 
 def test_asking_for_the_same_under_another_name_is_an_error() -> None:
-    with pytest.raises(StudyError, match=r'arms\[1\]: asks for what "x" does already, under another name: "y"'):
+    with pytest.raises(StudyError, match=r'arms\[1\]: is the same as "x" under another name, "y"; keep one of the two'):
         expand({"name": "x"}, {"name": "y"})
-    with pytest.raises(StudyError, match=r"arms\[1\]: asks for what .* under another name: \"y\""):
+    with pytest.raises(
+        StudyError, match=r"arms\[1\]: is the same as .* under another name, \"y\"; keep one of the two"
+    ):
         expand({}, {"name": "y"})
 
 

@@ -78,8 +78,16 @@ def test_what_is_meant(level: str, key: str, given: object, meant: str) -> None:
 @pytest.mark.parametrize(
     ("level", "key", "said"),
     [
-        ("recipe", "device", "it is an option of the command: frostline run STUDY --device"),
-        ("study", "output_dir", "it is an option of the command: frostline run STUDY --workspace"),
+        (
+            "recipe",
+            "device",
+            "it is an option of the run: frostline run STUDY --device, in Python frostline.run(study, device=..)",
+        ),
+        (
+            "study",
+            "output_dir",
+            "it is an option of the run: frostline run STUDY --workspace, in Python frostline.run(study, workspace=..)",
+        ),
         ("data", "num_classes", "the classes come from the images"),
         ("data", "num_workers", "leave it out, as Frostline chooses this itself"),
         ("recipe", "loss", "the loss is cross-entropy; label_smoothing and class_weights change it"),

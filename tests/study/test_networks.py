@@ -64,7 +64,7 @@ def test_the_digest_covers_the_networks_that_are_used() -> None:
     [
         ({"mine": 3}, r"networks.mine = 3: must be py:MODULE:FUNCTION, .*, or in Python the function itself"),
         ({"mine": "build"}, r'networks.mine = "build": must be py:MODULE:FUNCTION'),
-        ({"my own": build}, r"a network's name must not hold spaces"),
+        ({"my own": build}, r"a network's name must not contain spaces"),
         (["mine"], r"networks = .*: must be a table of names and functions"),
     ],
 )

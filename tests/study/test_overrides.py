@@ -80,7 +80,7 @@ def test_tables_are_made_on_the_way(file: str) -> None:
 
 def test_later_overrides_go_on_from_earlier_ones(file: str) -> None:
     overrides = ["arms[0].optimizer={name=sgd}", "arms[0].optimizer={name='sgd'}", "arms[0].optimizer.lr=0.5"]
-    assert [p.message for p in check_study(file, overrides)] == ["is not a TOML value: look at its quotes and brackets"]
+    assert [p.message for p in check_study(file, overrides)] == ["is not a TOML value: check its quotes and brackets"]
     study = load_study(file, overrides[1:])
     assert study.expand()[0].recipe.phases[0].optimizer == Optimizer(name="sgd", lr=0.5)
 
@@ -109,8 +109,7 @@ def test_overrides_go_into_the_study(file: str) -> None:
 
 
 TRAIN = (
-    "must be a count of images, such as 1000, or a fraction above 0 and up to 1.0; "
-    "leave it out to train on all there are"
+    "must be a count of images, such as 1000, or a fraction above 0 and up to 1.0; leave it out to train on all of them"
 )
 BAD: list[tuple[list[str], list[str]]] = [
     (["data.train=-5"], [f"data.train = -5: {TRAIN}"]),
@@ -126,14 +125,17 @@ BAD: list[tuple[list[str], list[str]]] = [
         ["epochs=3"],
         ["epochs = 3: unknown key; did you mean epochs, in [defaults] or [[arms]]?"],
     ),
-    (["name=a/b"], ['name = "a/b": names files, so it must not start with a dot or hold any of / \\ : * ? " < > |']),
+    (
+        ["name=a/b"],
+        ['name = "a/b": must not start with a dot or contain any of / \\ : * ? " < > |, as files are named after it'],
+    ),
     # -- keys that lead nowhere
     (["arms[2].epochs=1"], ["arms[2]: does not exist; the last is arms[1]"]),
     (["arms.epochs=1"], ["arms: is a list: say which entry, such as arms[0]"]),
     (["data[0]=1"], ["data: is a table, not a list: [0] is not in it"]),
     (["data[*]=1"], ["data: is a table, not a list: [*] is not in it"]),
-    (["arms[1].optimizer.lr=1"], ['arms[1].optimizer = "adam": holds no keys: set it as a whole']),
-    (["arms[0].epochs[0]=1"], ["arms[0].epochs = 2: holds no keys: set it as a whole"]),
+    (["arms[1].optimizer.lr=1"], ['arms[1].optimizer = "adam": is not a table: set it as a whole']),
+    (["arms[0].epochs[0]=1"], ["arms[0].epochs = 2: is not a table: set it as a whole"]),
     # -- no key, no value
     (["data.train"], ['"data.train" must be KEY=VALUE, such as data.train=2000 or arms[0].optimizer.lr=0.01']),
     ([""], ['"" must be KEY=VALUE, such as data.train=2000 or arms[0].optimizer.lr=0.01']),
@@ -141,18 +143,18 @@ BAD: list[tuple[list[str], list[str]]] = [
         ["=5"],
         ["a key is missing: an override must be KEY=VALUE, such as data.train=2000 or arms[0].optimizer.lr=0.01"],
     ),
-    (["data..x=5"], ['"data..x" is no key of a study: keys look like data.train or arms[0].optimizer.lr']),
-    (["[0]=5"], ['"[0]" is no key of a study: keys look like data.train or arms[0].optimizer.lr']),
+    (["data..x=5"], ['"data..x" is not a key of a study: keys look like data.train or arms[0].optimizer.lr']),
+    (["[0]=5"], ['"[0]" is not a key of a study: keys look like data.train or arms[0].optimizer.lr']),
     (
         ["arms[-1].epochs=5"],
-        ['"arms[-1].epochs" is no key of a study: keys look like data.train or arms[0].optimizer.lr'],
+        ['"arms[-1].epochs" is not a key of a study: keys look like data.train or arms[0].optimizer.lr'],
     ),
-    (["a b=5"], ['"a b" is no key of a study: keys look like data.train or arms[0].optimizer.lr']),
-    (['"\\q"=5'], ['"\\q" in a key is not well quoted']),
-    (["defaults.seed=[0, 1"], ["defaults.seed = [0, 1: is not a TOML value: look at its quotes and brackets"]),
-    (['data.path="x'], ['data.path = "x: is not a TOML value: look at its quotes and brackets']),
+    (["a b=5"], ['"a b" is not a key of a study: keys look like data.train or arms[0].optimizer.lr']),
+    (['"\\q"=5'], ['"\\q" in a key is not quoted correctly']),
+    (["defaults.seed=[0, 1"], ["defaults.seed = [0, 1: is not a TOML value: check its quotes and brackets"]),
+    (['data.path="x'], ['data.path = "x: is not a TOML value: check its quotes and brackets']),
     (["data.path=" + "[" * 40 + "]" * 40], ["data.path: is nested too deeply"]),
-    (["data.path=" + "[" * 5000], [f"data.path = {'[' * 60}: is not a TOML value: look at its quotes and brackets"]),
+    (["data.path=" + "[" * 5000], [f"data.path = {'[' * 60}: is not a TOML value: check its quotes and brackets"]),
     # -- overrides that would change nothing
     (
         ["defaults.epochs=5"],
@@ -179,7 +181,7 @@ def test_what_is_wrong_with_an_override_is_told(file: str, overrides: list[str],
 
 def test_a_second_line_is_text_and_not_another_key(file: str) -> None:
     (problem,) = check_study(file, ["data.source=csv", "data.path=1\ntrain=5"])
-    assert str(problem) == '--set: data.path = "1\\ntrain=5": must not hold line breaks or control characters'
+    assert str(problem) == '--set: data.path = "1\\ntrain=5": must not contain line breaks or control characters'
 
 
 def test_problems_of_the_file_keep_their_places(file: str) -> None:

@@ -135,7 +135,7 @@ WRONG: list[tuple[Any, dict[str, Any], str]] = [
     (
         Recipe,
         {"phases": [{}], "train_from": "head"},
-        'Recipe: train_from = "head": does not go with phases, each of which has its own',
+        'Recipe: train_from = "head": cannot be combined with phases, each of which has its own',
     ),
     (Recipe, {"seed": None}, "Recipe: seed = None: must be a whole number"),
     (Optimizer, {"lr": True}, "Optimizer: lr = true: must be a number"),
@@ -144,9 +144,9 @@ WRONG: list[tuple[Any, dict[str, Any], str]] = [
     (
         Optimizer,
         {"momentum": 0.9},
-        'Optimizer: momentum = 0.9: goes with the optimizer "sgd"; this one is "adam"',
+        'Optimizer: momentum = 0.9: applies only to the optimizer "sgd"; this one is "adam"',
     ),
-    (Schedule, {"gamma": 0.5}, 'Schedule: gamma = 0.5: goes with the schedule "step"; this one is "constant"'),
+    (Schedule, {"gamma": 0.5}, 'Schedule: gamma = 0.5: applies only to the schedule "step"; this one is "constant"'),
     (Head, {"dropout": 0.5}, "Head: dropout = 0.5: needs hidden layers, such as hidden = [512]"),
     (Phase, {"train_from": 3}, "Phase: train_from = 3: must be text in quotes"),
     (Data, {}, "Data: source: is missing"),

@@ -19,6 +19,10 @@ class FrostlineGroup(TyperGroup):
         """Invoke the command that was asked for."""
         try:
             return super().invoke(ctx)
+        except typer.BadParameter as error:
+            # pydantic's words, which typer passes on, say nothing to whoever typed the value
+            error.message = error.message.replace("Value error, ", "")
+            raise
         except FrostlineError as error:
             typer.echo(f"error: {error}", err=True)
             raise typer.Exit(1) from error

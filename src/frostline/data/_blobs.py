@@ -59,7 +59,7 @@ class Blobs:
             self._file.write(blob)
         except OSError as error:
             raise DiskFullError(
-                f"{folder}: no room for the images that don't fit in memory ({error.strerror}); free some, set "
+                f"{folder}: no room for the images that don't fit in memory ({error.strerror}); free some space, set "
                 "FROSTLINE_CACHE to another disk, or ask for fewer images"
             ) from error
         place = self._end, len(blob)

@@ -8,6 +8,7 @@ import numpy as np
 
 from frostline.data._source import SPLIT_NAMES, Ids
 from frostline.errors import DataError
+from frostline.quantities import format_number_of
 from frostline.streams import numpy_stream
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ def choose_splits(
         if count > room.sum():
             raise DataError(
                 f"data.{name} = {asked[name] if asked[name] is not None else count}: the source has no {name} split, "
-                f"and of its {n_pool} train images at most {room.sum()} can be taken so that every class stays in train"
+                f"and of its {n_pool} training images at most {room.sum()} can be taken without leaving a class "
+                "untrained"
             )
         chosen[name] = _draw(labels, left, name, allocate(room, count), seed)
         left = np.setdiff1d(left, chosen[name], assume_unique=True)
@@ -107,9 +109,12 @@ def _subset(
         count = min(count, len(available))
     if count > len(available):
         taken = "" if n_whole in (None, len(available)) else f", of {n_whole} before val and test were taken"
-        raise DataError(f"data.{name} = {asked}: only {len(available)} images are there for {name}{taken}")
+        raise DataError(f"data.{name} = {asked}: only {len(available)} images are available for {name}{taken}")
     if name == "train" and count < n_classes:
-        raise DataError(f"data.train = {asked}: gives {count} images for {n_classes} classes; every class needs one")
+        raise DataError(
+            f"data.train = {asked}: gives {format_number_of(count, 'image')} for {n_classes} classes; every class "
+            "needs at least one"
+        )
     return _draw(labels, available, name, allocate(_class_counts(labels, available, n_classes), count), seed)
 
 
@@ -139,8 +144,9 @@ def _require_enough_of_each_class(labels: Ids, classes: tuple[str, ...], pool: I
     counts = _class_counts(labels, pool, len(classes))
     scarce = [f'"{classes[k]}" has {counts[k]}' for k in np.flatnonzero(counts < 1 + len(missing)).tolist()]
     if scarce:
-        needed = " and ".join(["train", *sorted(missing)])
+        *others, last = ["train", *sorted(missing)]
+        needed = f"{', '.join(others)} and {last} need" if others else f"{last} needs"
         raise DataError(
-            f"too few images: of each class, {needed} need at least one, {1 + len(missing)} in all; "
+            f"too few images: {needed} at least one of each class, {1 + len(missing)} in all; "
             f"{', '.join(scarce[:10])}{', ...' if len(scarce) > 10 else ''}"
         )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from frostline.data._source import Source
-from frostline.data._special_files import what_it_is
+from frostline.data_paths import data_path_fault, what_it_is
 from frostline.errors import DataError, DiskFullError
 from frostline.places import cache_directory
 
@@ -47,6 +47,9 @@ def open_cifar10(path: str | None, *, download: bool = True) -> Source:
     """
     from torchvision.datasets import CIFAR10
 
+    fault = data_path_fault("cifar10", path) if path else None
+    if fault is not None:
+        raise DataError(f'data.path = "{path}": {fault}')
     root = Path(path).expanduser() if path else cache_directory() / "datasets"
     if root.name in (CIFAR10.base_folder, CIFAR10.filename):
         root = root.parent

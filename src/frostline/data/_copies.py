@@ -24,17 +24,32 @@ class _Place(NamedTuple):
 
 
 def contradictions(splits: Sequence[Split], classes: Sequence[str], name: Callable[[int], str]) -> dict[int, Skipped]:
-    """Return the images that have an exact copy under another label, by id: which label is right can't be told."""
+    """Return the images that have an exact copy under another label, by id: which label is right can't be told.
+
+    A message has one line for each group of copies.
+    """
     faults = {}
     for group in _copies(splits):
+        first: dict[int, _Place] = {}
         for place in group:
-            other = next((each for each in group if each.label != place.label), None)
-            if other is not None:
-                reason = (
-                    f'is labelled "{classes[place.label]}", but its exact copy {name(other.image)} '
-                    f'"{classes[other.label]}"'
-                )
-                faults[place.image] = Skipped(name(place.image), reason)
+            first.setdefault(place.label, place)
+        if len(first) == 1:
+            continue
+        names = [classes[label] for label in first]
+        alike = len({each.casefold() for each in names}) == 1
+        hint = "; the names differ only in upper and lower case, so they probably mean one class" if alike else ""
+        listed = [*first.values(), *(place for place in group if place not in first.values())]
+        shown = " = ".join(f'{name(place.image)} ("{classes[place.label]}")' for place in listed[:LISTED])
+        more = f" and {len(listed) - LISTED} more" if len(listed) > LISTED else ""
+        for place in group:
+            other = next(each for each in group if each.label != place.label)
+            reason = (
+                f'is labelled "{classes[place.label]}", but {name(other.image)}, an exact copy, is labelled '
+                f'"{classes[other.label]}"{hint}'
+            )
+            faults[place.image] = Skipped(
+                name(place.image), reason, f"{shown}{more}: exact copies under different labels{hint}"
+            )
     return faults
 
 

@@ -98,7 +98,7 @@ def _one(where: str, columns: Sequence[str], found: list[int], what: str, name: 
         return found[0]
     if found:
         several = ", ".join(columns[n] for n in found)
-        raise DataError(f"{where}: {several} may all be the {what} column; name one in data.{what}_column")
+        raise DataError(f"{where}: {several} could each be the {what} column; name one in data.{what}_column")
     named = [each for each in columns if each]
     raise DataError(
         f'{where}: has no column "{name}"; its columns are {", ".join(named)}: name one in data.{what}_column'

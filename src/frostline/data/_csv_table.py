@@ -18,8 +18,9 @@ from frostline.data._dataset import Skipped
 from frostline.data._decoding import decode_image
 from frostline.data._labels import read_labels
 from frostline.data._source import SPLIT_NAMES, Source
-from frostline.data._special_files import read_file, what_it_is
-from frostline.data._split_column import MOST_VALUES, find_stated, names_a_split
+from frostline.data._special_files import read_file
+from frostline.data._split_column import MOST_VALUES, Stated, find_stated, names_a_split
+from frostline.data_paths import data_path_fault
 from frostline.errors import DataError
 
 if TYPE_CHECKING:
@@ -60,12 +61,11 @@ def open_csv(path: str, data: Data) -> Source:
         DataError: no such file, not such a table, columns missing, rows with a missing value or two labels or splits
             for one path, all reported at once by line; or what can't be read without being told.
     """
-    table = Path(path).expanduser()
     where = f'data.path = "{path}"'
-    if not table.is_file():
-        missing = f"does not exist (looked for {table.absolute()})"
-        what = f"is a {what_it_is(table)}, not a CSV file" if table.exists() else missing
-        raise DataError(f"{where}: {what}")
+    fault = data_path_fault("csv", path)
+    if fault is not None:
+        raise DataError(f"{where}: {fault}")
+    table = Path(path).expanduser()
     rows = _read_rows(where, table, data)
 
     def place(row: int) -> str:
@@ -78,7 +78,7 @@ def open_csv(path: str, data: Data) -> Source:
     splits = stated.splits if stated is not None else ("train",) * len(rows.paths)
     problems = [*rows.problems, *_contradictions(rows, splits)]
     if stated is not None:
-        problems += [(rows.lines[row], f"has no {stated.column}") for row, each in enumerate(splits) if each == ""]
+        problems += _without_split(stated, rows.lines)
     if problems:
         shown = [f"{path}:{line}: {problem}" for line, problem in sorted(problems)]
         more = f"\n... and {len(shown) - LISTED} more" if len(shown) > LISTED else ""
@@ -104,7 +104,7 @@ def open_csv(path: str, data: Data) -> Source:
         open=lambda _: read,
         files=lambda ids: [located.files[image] for image in ids.tolist()],
         faults=tuple(
-            Skipped(place(image), f"repeats {rows.paths[image]} of line {line}")
+            Skipped(place(image), f"repeats {rows.paths[image]} on line {line}")
             for image, line in sorted(repeated.items())
         ),
         notes=(*([stated.note] if stated is not None else []), *located.notes, *labels.notes),
@@ -184,6 +184,16 @@ def _contradictions(rows: _Rows, splits: Sequence[str | None]) -> list[tuple[int
                 (rows.lines[row], f"{path} is in {splits[row]} here and in {splits[earlier]} on line {line}")
             )
     return problems
+
+
+def _without_split(stated: Stated, lines: Sequence[int]) -> list[tuple[int, str]]:
+    """Return the rows without a split as one problem, at the first of them."""
+    blank = [lines[row] for row, split in enumerate(stated.splits) if split == ""]
+    if not blank:
+        return []
+    others = ", ".join(map(str, blank[1 : LISTED + 1])) + (", ..." if len(blank) > LISTED + 1 else "")
+    more = f", like {len(blank) - 1:,} more of its rows (lines {others})" if len(blank) > 1 else ""
+    return [(blank[0], f"has no {stated.column}{more}; {stated.remedy}")]
 
 
 def _repetitions(rows: _Rows, splits: Sequence[str | None]) -> dict[int, int]:

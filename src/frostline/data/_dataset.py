@@ -23,10 +23,14 @@ __all__ = ["Dataset", "Skipped", "Split", "pixels_digest"]
 
 @dataclass(frozen=True)
 class Skipped:
-    """Something that was left out: the image or class by name, and why."""
+    """Something that was left out: the image or class by name, and why.
+
+    ``shared`` is the line that messages have once for all that are left out together; empty for what has its own.
+    """
 
     item: str
     reason: str
+    shared: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +107,7 @@ class Dataset:
             if split.name == name:
                 return split
         raise DataError(
-            f'split "{name}" is unknown: train, val and test exist{closest(name, ("train", "val", "test"))}'
+            f'split "{name}" is unknown: the splits are train, val and test{closest(name, ("train", "val", "test"))}'
         )
 
     def name(self, split: Split | str, position: int) -> str:

@@ -14,14 +14,16 @@ from frostline.data._dataset import Skipped
 from frostline.data._decoding import Pixels, decode_image
 from frostline.data._folder_splits import find_layout
 from frostline.data._labels import read_labels
-from frostline.data._litter import Ignored, describe_ignored
+from frostline.data._litter import DOCUMENT, Ignored, describe_ignored, names_a_document
 from frostline.data._opening import image_suffixes
 from frostline.data._source import SPLIT_NAMES, Source
-from frostline.data._special_files import what_it_is
 from frostline.data._walking import list_folder, walk_files
+from frostline.data_paths import data_path_fault
 from frostline.errors import DataError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from frostline.data._folder_layout import ClassFolder
     from frostline.study import Data
 
@@ -43,6 +45,21 @@ class _Listing:
     def fault(self, path: Path, reason: str) -> None:
         self.faults.append(Skipped(self.name(path), reason))
 
+    def entries(self, folder: Path) -> list[Path]:
+        """Return what a folder holds, sorted, without what is ignored."""
+        return [entry for entry in list_folder(folder, self.ignored) if not self._is_document(entry)]
+
+    def files(self, folder: Path) -> Iterator[Path]:
+        """Yield the files in a folder and below it, without what is ignored."""
+        return (file for file in walk_files(folder, self.ignored) if not self._is_document(file))
+
+    def _is_document(self, path: Path) -> bool:
+        """Tell whether a document or metadata lies at a path, which is then ignored."""
+        found = names_a_document(path.name) and path.is_file() and not _looks_like_an_image(path)
+        if found:
+            self.ignored.reasons[str(path)] = DOCUMENT
+        return found
+
     def name(self, path: Path) -> str:
         """Return a file's name as it can be printed and stored: what isn't UTF-8 in it becomes a question mark."""
         return os.fsencode(path.relative_to(self.root).as_posix()).decode("utf-8", "replace")
@@ -52,8 +69,8 @@ def open_folder(path: str, data: Data) -> Source:
     """Return the images of ``path/CLASS/...``, ``path/{train,val,test}/CLASS/...`` or ``path/CLASS/{train,val,test}``.
 
     Images are in the order of their paths. Folders below a class folder belong to the class; links are followed. What
-    systems and editors leave behind is ignored, as are broken links and what is no file. Any other file that is no
-    image is a fault.
+    systems and editors leave behind is ignored, as are documents, metadata, broken links and what is no file. Any other
+    file that is no image is a fault.
 
     Args:
         path: the folder.
@@ -62,15 +79,14 @@ def open_folder(path: str, data: Data) -> Source:
     Raises:
         DataError: the folder does not exist, holds no class folders, or folders that may be splits or not.
     """
+    fault = data_path_fault("folder", path)
+    if fault is not None:
+        raise DataError(f'data.path = "{path}": {fault}')
     root = Path(path).expanduser()
-    if not root.is_dir():
-        missing = f"does not exist (looked for {root.absolute()})"
-        what = f"is a {what_it_is(root)}, not a folder" if root.exists() else missing
-        raise DataError(f'data.path = "{path}": {what}')
     listing = _Listing(root)
-    layout = find_layout(path, root, lambda folder: list_folder(folder, listing.ignored), data.splits)
+    layout = find_layout(path, root, listing.entries, data.splits)
     for entry in layout.stray:
-        listing.fault(entry, "lies outside the class folders")
+        listing.fault(entry, "is outside the class folders")
     for folder in layout.classes:
         _list_class(folder, listing)
     if not listing.class_names:
@@ -117,7 +133,7 @@ def _list_class(folder: ClassFolder, listing: _Listing) -> None:
             "so no report could name the class: rename the folder"
         )
     listing.class_names.add(folder.name)
-    for path in walk_files(folder.path, listing.ignored):
+    for path in listing.files(folder.path):
         _list_file(path, folder.name, folder.split, listing)
 
 

@@ -66,7 +66,7 @@ class Finder:
     def refuse(self, what: str, *lines: tuple[str, str]) -> DataError:
         """Return the error that says what was found, and with which line each reading of it is chosen."""
         readings = "".join(f"\n{reading}:\n  {line}" for reading, line in lines)
-        return self.error(f"{what}\nWrite in [data] which it is.{readings}")
+        return self.error(f"{what}\nSay which in [data]:{readings}")
 
     def error(self, what: str) -> DataError:
         """Return an error about the root; what isn't UTF-8 in a name is a question mark in it."""

@@ -59,7 +59,7 @@ def _as_said(finder: Finder, splits: Splits) -> None:
         there = [each.name for each in tops]
         raise finder.error(
             f"data.splits.{split_of[absent[0]]}: there is no folder "
-            f"{json.dumps(absent[0], ensure_ascii=False)}, but {few(there)}{closest(absent[0], there)}"
+            f"{json.dumps(absent[0], ensure_ascii=False)}; the folders are {few(there)}{closest(absent[0], there)}"
         )
     else:
         for name, split in split_of.items():
@@ -131,12 +131,27 @@ def _splits_above(finder: Finder, tops: list[Path], stated: dict[str, str]) -> N
             "in a folder of its own, or list their paths and labels in a CSV table",
             (f"Or, if {few([top.name for top in tops])} are the classes themselves", NONE),
         )
+    _require_classes_in_all(finder, folders)
     finder.layout.stray += finder.files(finder.root)
     for split, folder in folders.items():
         finder.add_classes(folder, split, told=False)
     if any(finder.name(folder) != split for split, folder in folders.items()):
         said = {split: [finder.name(folder)] for split, folder in folders.items()}
-        finder.layout.notes.append(f"splits: as the folders state, {to_toml(said)}")
+        finder.layout.notes.append(f"splits: taken from the folders, {to_toml(said)}")
+
+
+def _require_classes_in_all(finder: Finder, folders: dict[str, Path]) -> None:
+    """Raise DataError for a split whose images aren't in class folders, as competitions publish their test images."""
+    flat = [split for split, folder in folders.items() if finder.holds_images(folder) and not finder.folders(folder)]
+    if not flat:
+        return
+    name = finder.name(folders[flat[0]])
+    kept = {split: [finder.name(folder)] for split, folder in folders.items() if split not in flat}
+    raise finder.error(
+        f"{name} holds images but no class folders, so nothing says which classes they are of. Put the images of each "
+        f"class in a folder of its own, or leave {name} out (then {' and '.join(flat)} images are taken from train); "
+        f"to do that, write in [data]:\n  splits = {to_toml(kept)}"
+    )
 
 
 def _within(finder: Finder, top: Path) -> Path:
@@ -160,8 +175,8 @@ def _splits_below(finder: Finder, tops: list[Path]) -> bool:
     if not bare or not all(splits.values()) or "train" not in splits.values():
         found = sorted(name for name, split in splits.items() if split)
         raise finder.refuse(
-            f"folders named like splits ({few(found)}) stand below {few([top.name for top in tops])}, but not "
-            "throughout",
+            f"folders named like splits ({few(found)}) are found below {few([top.name for top in tops])}, but not "
+            "everywhere",
             (f"If {tops[0].name} is a class, and all below it belongs to it whatever its name", NONE),
             ("If they are splits of the class that they are in", splits_line(found, PLACEHOLDER)),
         )
@@ -171,7 +186,7 @@ def _splits_below(finder: Finder, tops: list[Path]) -> bool:
                 if splits[entry.name] == split:
                     finder.layout.classes.append(ClassFolder(split, top.name, entry))
     finder.layout.stray += finder.files(finder.root)
-    finder.layout.notes.append(f"splits: as the folders within each class state ({few(sorted(names))})")
+    finder.layout.notes.append(f"splits: taken from the folders in each class ({few(sorted(names))})")
     return True
 
 

@@ -127,13 +127,14 @@ def _question(labels: Sequence[str | None], doubtful: Sequence[str], name: Calla
         listed.append(f'\n  "{each}": {", ".join(places[:LISTED])}{more}')
     if list(doubtful) == [""]:
         return (
-            f"images without a label:{''.join(listed)}\nLabel them, or leave them out; to do that, write in [data]:\n"
+            f"images without a label:{''.join(listed)}\nLabel them, or, to leave them out, write in [data]:\n"
             '  unlabelled = [""]'
         )
     kept = json.dumps([each for each in doubtful if not each])
     classes = "this is a class" if len(doubtful) == 1 else "these are classes"
     return (
-        f"labels that may mean that there is none:{''.join(listed)}\nTo leave these images out, write in [data]:\n"
+        f'labels that may stand for "no label":{"".join(listed)}\n'
+        "To leave these images out, write in [data]:\n"
         f"  unlabelled = {json.dumps(doubtful, ensure_ascii=False)}\nor, if {classes}:\n"
         f"  unlabelled = {kept}"
     )
@@ -166,7 +167,12 @@ def _alike(classes: Sequence[str]) -> tuple[str, ...]:
     for name in classes:
         groups[name.casefold()].append(name)
     several = [" and ".join(f'"{name}"' for name in group) for group in groups.values() if len(group) > 1]
-    return _few([f"the classes {group} differ only in upper and lower case; they are kept apart" for group in several])
+    return _few(
+        [
+            f"the classes {group} differ only in upper and lower case; they are kept as separate classes"
+            for group in several
+        ]
+    )
 
 
 def _few(lines: list[str]) -> tuple[str, ...]:

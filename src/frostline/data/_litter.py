@@ -1,13 +1,18 @@
-"""What operating systems and editors leave behind among images: one list for all sources, ignored and counted."""
+"""What lies among images and is none: what systems and editors leave behind, documents and metadata.
+
+One list for all sources; what is on it is ignored and counted.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import PurePath
 
-__all__ = ["BROKEN_LINK", "LINK_CYCLE", "Ignored", "describe_ignored", "why_ignored"]
+__all__ = ["BROKEN_LINK", "DOCUMENT", "LINK_CYCLE", "Ignored", "describe_ignored", "names_a_document", "why_ignored"]
 
 HIDDEN, BACKUP = "hidden", "editor's backup"
+DOCUMENT = "document or metadata file"
 BROKEN_LINK, LINK_CYCLE = "broken link", "link to a folder above it"
 NAMES = (
     *("Thumbs.db", "Thumbs.db:encryptable", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini"),  # Windows
@@ -17,9 +22,35 @@ NAMES = (
     *("__pycache__",),
 )
 BY_FOLDED_NAME = {name.casefold(): name.strip() for name in NAMES}
+DOCUMENT_SUFFIXES = frozenset(
+    (
+        *(
+            ".txt",
+            ".md",
+            ".rst",
+            ".rtf",
+            ".pdf",
+            ".doc",
+            ".docx",
+            ".odt",
+            ".htm",
+            ".html",
+            ".log",
+            ".tex",
+            ".bib",
+            ".cff",
+        ),
+        *(".csv", ".tsv", ".xls", ".xlsx", ".ods", ".json", ".jsonl", ".ndjson", ".geojson", ".xml", ".xmp"),
+        *(".yaml", ".yml", ".toml", ".ini", ".cfg", ".names", ".sha1", ".sha256", ".sha512", ".md5"),
+    )
+)
+DOCUMENT_NAMES = frozenset(
+    {"readme", "license", "licence", "copying", "notice", "authors", "changelog", "md5sums", "sha256sums"}
+)
 ZONE = ":Zone.Identifier"  # beside each file that Windows downloaded, when copied to Linux
 PLURALS = {kind: f"{kind}s" for kind in (BROKEN_LINK, BACKUP, "pipe", "socket", "device")} | {
-    LINK_CYCLE: "links to folders above them"
+    LINK_CYCLE: "links to folders above them",
+    DOCUMENT: "documents or metadata files",
 }
 
 
@@ -44,6 +75,12 @@ def why_ignored(name: str) -> str | None:
     if name.endswith("~") or name.startswith("~$") or (name.startswith("#") and name.endswith("#")):
         return BACKUP
     return BY_FOLDED_NAME.get(name.casefold())
+
+
+def names_a_document(name: str) -> bool:
+    """Tell whether a file's name is that of a document or of metadata, such as ``README.txt`` or ``labels.csv``."""
+    suffix = PurePath(name).suffix.lower()
+    return suffix in DOCUMENT_SUFFIXES or (not suffix and name.lower() in DOCUMENT_NAMES)
 
 
 def describe_ignored(counts: dict[str, int], before: str = "") -> str:

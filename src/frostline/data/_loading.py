@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from frostline.data._checking import check_images
 from frostline.data._choosing import choose_splits
+from frostline.data._class_coverage import trainable_classes, warn_of_absent_classes
 from frostline.data._copies import contradictions, repetitions
 from frostline.data._dataset import Dataset, Skipped, Split
+from frostline.data._fault_lines import count_faults, list_faults, warn_of_faults
 from frostline.data._litter import describe_ignored
 from frostline.data._source import SPLIT_NAMES, Ids, Source
 from frostline.errors import DataError, FrostlineError, closest
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from frostline.study import Data
 
 __all__ = ["load_dataset"]
-
-LISTED = 20  # faults named in a message; the rest is counted
-LISTED_IN_A_LINE = 5
 
 
 def load_dataset(data: Data, *, remembered: bool = False) -> Dataset:
@@ -44,7 +42,7 @@ def load_dataset(data: Data, *, remembered: bool = False) -> Dataset:
         MissingExtraError: ``digits`` without scikit-learn.
     """
     try:
-        source, faults = _trainable(_open(data))
+        source, faults = trainable_classes(_open(data))
     except FrostlineError:
         raise
     except OSError as error:
@@ -52,13 +50,13 @@ def load_dataset(data: Data, *, remembered: bool = False) -> Dataset:
         raise DataError(f"{_where(data)}: {named}can't be read ({error.strerror or error})") from error
     if len(source.classes) < 2:
         found = f'one class only, "{source.classes[0]}"' if source.classes else "no class with an image in train"
-        listed = _listed(faults) + describe_ignored(source.ignored, "\n  ")
+        listed = list_faults(faults) + describe_ignored(source.ignored, "\n  ")
         raise DataError(f"{_where(data)}: {found}: at least two are needed{listed}")
     asked = {"train": data.train, "val": data.val, "test": data.test}
     try:
         chosen = choose_splits(source.labels, source.classes, source.parts, asked, data.seed)
     except DataError as error:
-        listed = _listed(faults) + describe_ignored(source.ignored, "\n  ")
+        listed = list_faults(faults) + describe_ignored(source.ignored, "\n  ")
         raise DataError(f"{_where(data)}: {error}{listed}") from error
     ids = np.concatenate([chosen[name] for name in SPLIT_NAMES])
     outcomes, read = check_images(source, ids, remembered=remembered)
@@ -71,7 +69,7 @@ def load_dataset(data: Data, *, remembered: bool = False) -> Dataset:
     faults = [*faults, *bad, *contradictory.values()]
     if faults and data.on_bad_image == "stop":
         raise DataError(
-            f"{_where(data)}: {_counted(faults)} can't be used{_listed(faults)}\n"
+            f"{_where(data)}: {count_faults(faults)} can't be used{list_faults(faults)}\n"
             'Repair or remove what is listed, or set data.on_bad_image = "skip" to leave it out.'
         )
     _require_images(data, source, splits, faults)
@@ -81,7 +79,13 @@ def load_dataset(data: Data, *, remembered: bool = False) -> Dataset:
         val=splits[1],
         test=splits[2],
         skipped=tuple(faults),
-        warnings=(*source.warnings, *_left_out(faults), *_passed_over(source), *repetitions(splits, source.name)),
+        warnings=(
+            *source.warnings,
+            *warn_of_faults(faults),
+            *_passed_over(source),
+            *warn_of_absent_classes(splits, source.classes),
+            *repetitions(splits, source.name),
+        ),
         source=_description(data),
         read=read,
         name_of=source.name,
@@ -115,37 +119,15 @@ def _open(data: Data) -> Source:
             return open_parquet(_path(data), data)
         case other:
             allowed = ("digits", "cifar10", "folder", "csv", "parquet")
-            raise DataError(f'data.source = "{other}": {", ".join(allowed)} exist{closest(str(other), allowed)}')
+            raise DataError(
+                f'data.source = "{other}": must be one of {", ".join(allowed)}{closest(str(other), allowed)}'
+            )
 
 
 def _path(data: Data) -> str:
     if not data.path:
         raise DataError(f'data.path is missing: the source "{data.source}" needs one')
     return str(data.path)
-
-
-def _trainable(source: Source) -> tuple[Source, list[Skipped]]:
-    """Return the source without the classes that have no image in train, and all faults so far."""
-    counts = np.bincount(source.labels[source.parts["train"]], minlength=len(source.classes))
-    faults = list(source.faults)
-    if counts.all():
-        return source, faults
-    parts = {"train": source.parts["train"]}
-    for label in np.flatnonzero(counts == 0).tolist():
-        others = [ids[source.labels[ids] == label] for name, ids in source.parts.items() if name != "train"]
-        n_others = sum(len(ids) for ids in others)
-        named = f'class "{source.classes[label]}"'
-        if not n_others:
-            faults.append(Skipped(named, "has no images"))
-        for image in np.concatenate(others).tolist() if n_others else []:
-            faults.append(Skipped(source.name(image), f"{named} has no images in train"))
-    kept = np.flatnonzero(counts)
-    renumbered = np.full(len(source.classes) + 1, -1, dtype=np.int64)  # the last entry keeps label -1 as it is
-    renumbered[kept] = np.arange(len(kept))
-    for name, ids in source.parts.items():
-        parts[name] = ids[renumbered[source.labels[ids]] >= 0]
-    classes = tuple(source.classes[label] for label in kept.tolist())
-    return dataclasses.replace(source, classes=classes, labels=renumbered[source.labels], parts=parts), faults
 
 
 def _split(name: str, ids: Ids, labels: Ids, digests: Mapping[int, str], without: Container[int] = ()) -> Split:
@@ -160,12 +142,12 @@ def _require_images(data: Data, source: Source, splits: list[Split], faults: lis
             remedy = ""
             if split.name != "train" and split.name in source.parts:
                 remedy = f"\nTo take {split.name} from train instead, name only the other splits in data.splits."
-            raise DataError(f"{_where(data)}: no image is left in {split.name}{_listed(faults)}{remedy}")
+            raise DataError(f"{_where(data)}: no image is left in {split.name}{list_faults(faults)}{remedy}")
     counts = np.bincount(splits[0].labels, minlength=len(source.classes))
     gone = [f'"{source.classes[label]}"' for label in np.flatnonzero(counts == 0).tolist()]
     if gone:
         raise DataError(
-            f"{_where(data)}: no usable image is left in train for class {', '.join(gone)}{_listed(faults)}"
+            f"{_where(data)}: no usable image is left in train for class {', '.join(gone)}{list_faults(faults)}"
         )
 
 
@@ -173,15 +155,6 @@ def _taken(source: Source) -> tuple[str, ...]:
     """Return a note on the splits that the source has none of."""
     missing = [name for name in ("val", "test") if name not in source.parts]
     return (f"{' and '.join(missing)}: taken from train, since the data have none",) if missing else ()
-
-
-def _left_out(faults: list[Skipped]) -> tuple[str, ...]:
-    """Return a warning that counts what was skipped and names the first of it."""
-    if not faults:
-        return ()
-    first = "; ".join(f"{fault.item} {fault.reason}" for fault in faults[:LISTED_IN_A_LINE])
-    more = f"; and {len(faults) - LISTED_IN_A_LINE} more" if len(faults) > LISTED_IN_A_LINE else ""
-    return (f"{_counted(faults)} left out: {first}{more}",)
 
 
 def _passed_over(source: Source) -> tuple[str, ...]:
@@ -204,14 +177,3 @@ def _description(data: Data) -> dict[str, Any]:
 
 def _where(data: Data) -> str:
     return f'data.source = "{data.source}"' + (f', data.path = "{data.path}"' if data.path else "")
-
-
-def _counted(faults: list[Skipped]) -> str:
-    return "1 item" if len(faults) == 1 else f"{len(faults)} items"
-
-
-def _listed(faults: list[Skipped]) -> str:
-    lines = [f"\n  {fault.item}: {fault.reason}" for fault in faults[:LISTED]]
-    if len(faults) > LISTED:
-        lines.append(f"\n  ... and {len(faults) - LISTED} more")
-    return "".join(lines)

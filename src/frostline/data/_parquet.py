@@ -87,9 +87,14 @@ def open_parquet(path: str, data: Data) -> Source:
         if splits[row] is not None  # what the study leaves out needs no label
     ]
 
+    blank = [row for row in faulty if splits[row] == ""]
+
     def fault(row: int) -> Skipped:
         if splits[row] == "" and stated is not None:
-            return Skipped(name(row), f"has no {stated.column}")
+            reason = f"has no {stated.column}; {stated.remedy}"
+            n_more = len(blank) - 1
+            shared = f"{name(blank[0])}, like {n_more:,} more of the rows, {reason}" if n_more else ""
+            return Skipped(name(row), reason, shared)
         file = file_of(row)
         value = values[files.index(file)][row - file.first]
         return Skipped(name(row), f"has no valid label ({label} = {value!r})")
@@ -131,13 +136,13 @@ def _splits(
     if stated is None:
         if data.splits is not None and data.splits.stated and not named:
             said = " and ".join(f'"{each}"' for names in data.splits.by_split().values() for each in names)
-            raise DataError(f"{where}: data.splits: no file and no column holds {said}")
+            raise DataError(f"{where}: data.splits: no file is named and no column holds {said}")
         return [split or "train" for split in by_file], None
     if named:
         for row, (mine, theirs) in enumerate(zip(by_file, stated.splits, strict=True)):
             if theirs != mine and theirs != "":
                 raise DataError(
-                    f"{where}: {name(row)} is of {mine} by its file's name, but column {stated.column} says {theirs}. "
+                    f"{where}: {name(row)} is {mine} by its file's name, but column {stated.column} says {theirs}. "
                     f'To go by the names, write in [data]:\n  split_column = "none"\nor by the column:\n'
                     f'  split_column = "{stated.column.split(", ")[0]}"'
                 )

@@ -100,13 +100,15 @@ def _only(candidates: list[str], where: str, what: str, columns: str) -> str:
         return candidates[0]
     if not candidates:
         raise DataError(f"{where}: has no {what} column; {columns}; name it in data.{what}_column")
-    raise DataError(f"{where}: {', '.join(candidates)} may all be the {what} column; name one in data.{what}_column")
+    raise DataError(f"{where}: {', '.join(candidates)} could each be the {what} column; name one in data.{what}_column")
 
 
 def _require_column(path: str, schema: Any, key: str, given: str) -> None:
     if given not in schema.names:
         hint = closest(given, schema.names)
-        raise DataError(f'data.{key} = "{given}": "{path}" has no such column, but {", ".join(schema.names)}{hint}')
+        raise DataError(
+            f'data.{key} = "{given}": "{path}" has no such column; its columns are {", ".join(schema.names)}{hint}'
+        )
 
 
 def require_columns(path: str, files: Sequence[ParquetFile], image: str, label: str) -> None:

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from frostline.data._source import SPLIT_NAMES
-from frostline.data._special_files import what_it_is
 from frostline.data._split_names import SYNONYMS, canonical_split, mentions_split, stated_splits, to_toml
 from frostline.data._walking import walk_files
+from frostline.data_paths import data_path_fault
 from frostline.errors import DataError, closest
 
 if TYPE_CHECKING:
@@ -76,18 +76,17 @@ def open_files(
     Raises:
         DataError: no such path, no Parquet file or a damaged one, or names that state splits for some files only.
     """
+    fault = data_path_fault("parquet", path)
+    if fault is not None:
+        raise DataError(f'data.path = "{path}": {fault}')
     root = Path(path).expanduser()
-    if not root.exists():
-        raise DataError(f'data.path = "{path}": does not exist (looked for {root.absolute()})')
-    if not root.is_dir() and not root.is_file():
-        raise DataError(f'data.path = "{path}": is a {what_it_is(root)}, not a Parquet file or a folder of them')
     if root.is_file():
         named: list[tuple[Path, str, str | None]] = [(root, root.name, None)]
     else:
         found = (file for file in walk_files(root, ignored) if file.suffix == ".parquet")
         relative = sorted(file.relative_to(root) for file in found)
         if not relative:
-            raise DataError(f'data.path = "{path}": holds no .parquet file')
+            raise DataError(f'data.path = "{path}": holds no .parquet files')
         stated = dict.fromkeys(relative) if by_column else _stated(path, relative, splits)
         named = [(root / each, each.as_posix(), split) for each, split in stated.items()]
     # in the order of the splits, so that ids don't depend on how a split's files are called
@@ -135,8 +134,8 @@ def _stated(path: str, files: list[Path], splits: Splits | None) -> dict[Path, s
     elif "train" not in found.values():
         others = " and ".join(sorted({split for split in found.values() if split}))
         raise DataError(
-            f'data.path = "{path}": the files are {others} ({_names(found)}), and none is train. To train on one of '
-            f"them, such as the first, write in [data]:\n  splits = {to_toml({'train': [files[0].as_posix()]})}\n"
+            f'data.path = "{path}": there are files for {others} ({_names(found)}) but none for train. To train on one '
+            f"of them, such as the first, write in [data]:\n  splits = {to_toml({'train': [files[0].as_posix()]})}\n"
             'or, if these names mean something else:\n  splits = "none"'
         )
     return found
@@ -148,7 +147,7 @@ def _matched(path: str, files: list[Path], splits: Splits, matched: dict[str, li
         for name in names:
             if not matched[name]:
                 raise DataError(
-                    f'data.splits.{split}: no file of "{path}" is called "{name}"; there are {_names(files)}'
+                    f'data.splits.{split}: no file in "{path}" is named "{name}"; the files are {_names(files)}'
                 )
             for file in matched[name]:
                 if result.setdefault(file, split) != split:
@@ -174,7 +173,7 @@ def _require_plain(path: str, found: dict[Path, str | None]) -> None:
             known.setdefault(split, []).append(file.as_posix())
     example = {"train": ["PATTERN"], "test": ["PATTERN"], **known}
     raise DataError(
-        f'data.path = "{path}": {unknown[0].as_posix()} is of no known split: a name begins with train, validation or '
+        f'data.path = "{path}": {unknown[0].as_posix()} does not name a split: names begin with train, validation or '
         f"test{hint}\nTo use some files as splits and leave out the others, write in [data]:\n  "
         f'splits = {to_toml(example)}\nor, if these names mean something else:\n  splits = "none"'
     )

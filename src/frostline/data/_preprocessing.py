@@ -51,7 +51,9 @@ class Preprocessing:
             raise DataError(f"image_size = {self.image_size}: must be at least 1 pixel")
         if self.interpolation not in INTERPOLATIONS:
             hint = closest(self.interpolation, INTERPOLATIONS)
-            raise DataError(f'interpolation "{self.interpolation}" is unknown: {", ".join(INTERPOLATIONS)} exist{hint}')
+            raise DataError(
+                f'interpolation "{self.interpolation}" is unknown: it must be one of {", ".join(INTERPOLATIONS)}{hint}'
+            )
         if len(self.mean) != 3 or len(self.std) != 3 or not all(value > 0 for value in self.std):
             raise DataError(f"mean = {self.mean}, std = {self.std}: three values each, std above 0")
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from frostline.data._split_names import SYNONYMS, canonical_split, splits_line, to_toml
+from frostline.data._split_names import SYNONYMS, canonical_split, to_toml
+from frostline.data._split_question import ask_about_column
+from frostline.data._split_values import FALSE, FLAG, TRUE, different_values, list_values, plain_value
 from frostline.errors import DataError, closest
 from frostline.quantities import format_number_of
 
@@ -22,23 +23,27 @@ NAMED = re.compile(
     r"((data[ _.-]?)?splits?|sets?|subsets?|partitions?|usage|(cv|k)?[ _.-]?folds?)([ _.-]?(name|type|id))?[ _.-]?\d*",
     re.IGNORECASE,
 )
-FLAG = re.compile(
-    rf"(?P<sure>(is|in)[ _.-]?)?(?P<split>{'|'.join(SYNONYMS)})[ _.-]?(set|split|image|img|sample)?", re.IGNORECASE
-)
-TRUE, FALSE = frozenset({"1", "true", "t", "yes", "y"}), frozenset({"0", "false", "f", "no", "n"})
 MOST_VALUES = 64
 """A column with more different values states no split, unless its name says so."""
-SHOWN = 8
-ROWS_LISTED = 10
 
 
 @dataclass(frozen=True)
 class Stated:
-    """The split that a column states for each of N rows: None for a row not used, empty for a missing value."""
+    """The split that a column states for each of N rows: None for a row not used, empty for a missing value.
+
+    ``line`` is that of a study which says the same of the column, and leaves out rows without a value; empty where
+    several columns state the split together.
+    """
 
     column: str
     splits: tuple[str | None, ...]
     note: str
+    line: str = ""
+
+    @property
+    def remedy(self) -> str:
+        """What to do about rows without a value."""
+        return "fill it in" + (f", or leave such rows out with data.{self.line}" if self.line else "")
 
 
 def names_a_split(column: str) -> bool:
@@ -72,14 +77,14 @@ def find_stated(
     if given == "none" or (splits is not None and not splits.stated):
         return None
     if given is not None and given not in columns:
-        there = f"has no such column, but {', '.join(columns)}" if columns else "has no such column"
-        raise DataError(f'data.split_column = "{given}": {where} {there}{closest(given, columns)}')
+        others = f"; those that could state a split are {', '.join(columns)}" if columns else ""
+        raise DataError(f'data.split_column = "{given}": {where} has no such column{others}{closest(given, columns)}')
     if splits is not None:
         return _as_said(where, columns, given, splits)
     if given is not None:
         mapping = _mapping(given, columns[given])
         if mapping is None:
-            raise DataError(_question(where, given, columns[given], place))
+            raise DataError(ask_about_column(where, given, columns[given], place, named=True))
         return _with_train(where, _applied(given, columns[given], mapping))
     return _unmistakable(where, columns, place, only_sure)
 
@@ -107,13 +112,13 @@ def _unmistakable(
     if sure:
         return _with_train(where, next(iter(sure.values())))
     if doubtful and not only_sure:
-        raise DataError(_question(where, doubtful[0], columns[doubtful[0]], place))
+        raise DataError(ask_about_column(where, doubtful[0], columns[doubtful[0]], place, named=False))
     return None
 
 
 def _mapping(column: str, values: Sequence[str]) -> dict[str, str] | None:
     """Return the split that each of a column's values states, or None where that isn't unmistakable."""
-    found = {_plain(value) for value in values} - {""}
+    found = {plain_value(value) for value in values} - {""}
     flag = FLAG.fullmatch(column.strip())
     if flag is not None and found <= TRUE | FALSE:
         split = SYNONYMS[flag["split"].lower()]
@@ -126,7 +131,7 @@ def _mapping(column: str, values: Sequence[str]) -> dict[str, str] | None:
 
 
 def _looks_like_one(column: str, values: Sequence[str]) -> bool:
-    found = {_plain(value) for value in values} - {""}
+    found = {plain_value(value) for value in values} - {""}
     if FLAG.fullmatch(column.strip()):
         return found <= TRUE | FALSE and len(found) > 1
     if NAMED.fullmatch(column.strip()):
@@ -136,7 +141,7 @@ def _looks_like_one(column: str, values: Sequence[str]) -> bool:
 
 
 def _as_said(where: str, columns: Mapping[str, Sequence[str]], given: str | None, splits: Splits) -> Stated | None:
-    mapping = {_plain(name): split for split, names in splits.by_split().items() for name in names}
+    mapping = {plain_value(name): split for split, names in splits.by_split().items() for name in names}
     if set(mapping) <= {"true", "false"}:
         # a study's true and false are whatever a table writes for them
         mapping |= {value: split for name, split in mapping.items() for value in (TRUE if name == "true" else FALSE)}
@@ -144,17 +149,18 @@ def _as_said(where: str, columns: Mapping[str, Sequence[str]], given: str | None
     else:
         needed = set(mapping)
     if given is not None:
-        found = {_plain(value) for value in columns[given]}
+        found = {plain_value(value) for value in columns[given]}
         absent = sorted(needed - found)
         if absent or not found & set(mapping):
             what = f'"{absent[0]}"' if absent else "true or false"
             raise DataError(
-                f"data.splits: {where} has no row whose {given} is {what}; it holds {_listed(sorted(found))}"
+                f"data.splits: {where} has no row whose {given} is {what}; the column holds "
+                f"{list_values(different_values(columns[given]))}"
             )
         return _applied(given, columns[given], mapping, blank=None)
     candidates = []
     for column, values in columns.items():
-        found = {_plain(value) for value in values}
+        found = {plain_value(value) for value in values}
         if needed <= found and (needed or (found - {""} and found - {""} <= TRUE | FALSE)):
             candidates.append(column)
     if len(candidates) > 1:
@@ -167,13 +173,15 @@ def _as_said(where: str, columns: Mapping[str, Sequence[str]], given: str | None
 
 def _applied(column: str, values: Sequence[str], mapping: Mapping[str, str], blank: str | None = "") -> Stated:
     """Return the split of each row; a missing value is ``blank``."""
-    splits = tuple(mapping.get(_plain(value)) if value.strip() else blank for value in values)
+    splits = tuple(mapping.get(plain_value(value)) if value.strip() else blank for value in values)
     n_unused = splits.count(None)
-    unused = f"; not used: {format_number_of(n_unused, 'row')} with another {column}" if n_unused else ""
+    unused = f"; not used: {format_number_of(n_unused, 'row')} with another value" if n_unused else ""
     said: dict[str, list[str]] = {}
-    for value in sorted({_plain(value) for value in values} & set(mapping), key=_in_order):
-        said.setdefault(mapping[value], []).append(value)
-    return Stated(column, splits, f"splits: as column {column} states, {to_toml(said)}{unused}")
+    for value in different_values(values):
+        if plain_value(value) in mapping:
+            said.setdefault(mapping[plain_value(value)], []).append(value)
+    note = f'splits: taken from column "{column}", {to_toml(said)}{unused}'
+    return Stated(column, splits, note, f"splits = {to_toml(said)}")
 
 
 def _with_train(where: str, stated: Stated) -> Stated:
@@ -182,8 +190,8 @@ def _with_train(where: str, stated: Stated) -> Stated:
         return stated
     names = " and ".join(sorted(map(str, found)))
     raise DataError(
-        f"{where}: column {stated.column} says {names} of every row, and train of none. Give the table that has the "
-        'training images, or, to train on these all the same, write in [data]:\n  split_column = "none"'
+        f"{where}: column {stated.column} says {names} for every row and train for none. Use the table that has the "
+        'training images, or, to train on these anyway, write in [data]:\n  split_column = "none"'
     )
 
 
@@ -194,56 +202,6 @@ def _together(where: str, flags: list[Stated], place: Callable[[int], str]) -> S
     for row, stated in enumerate(zip(*(flag.splits for flag in flags), strict=True)):
         others = {split for split in stated if split not in ("train", "")}
         if len(others) > 1:
-            raise DataError(f"{where}: {names} are both true in {place(row)}: an image is in one split")
+            raise DataError(f"{where}: {names} are both true in {place(row)}: an image belongs to one split only")
         splits.append(others.pop() if others else "" if "" in stated else "train")
-    return Stated(", ".join(flag.column for flag in flags), tuple(splits), f"splits: as columns {names} state")
-
-
-def _question(where: str, column: str, values: Sequence[str], place: Callable[[int], str]) -> str:
-    """Return what to say of a column that looks like a split: how to use it, and how not to."""
-    found = sorted({_whole(value.strip()) for value in values} - {""}, key=_in_order)
-    odd = [value for value in found if canonical_split(value) is None]
-    known = ""
-    if len(odd) < len(found):
-        # most likely mistyped, so the first of them is pointed at
-        row = next(row for row, value in enumerate(values) if _whole(value.strip()) == odd[0])
-        known = f', and "{odd[0]}" ({place(row)}) is neither train, val nor test{closest(odd[0].lower(), SYNONYMS)}'
-    return (
-        f"{where}: column {column} may state a split: it holds {_listed(found)}{known}\n"
-        f'If it does, write in [data] (rows with other values are left out):\n  split_column = "{column}"\n'
-        f'  {_suggestion(column, found)}\nor, if it doesn\'t:\n  split_column = "none"'
-    )
-
-
-def _suggestion(column: str, values: Sequence[str]) -> str:
-    flag = FLAG.fullmatch(column.strip())
-    if flag is not None and {value.lower() for value in values} <= TRUE | FALSE:
-        split = SYNONYMS[flag["split"].lower()]
-        true = [value for value in values if value.lower() in TRUE]
-        false = [value for value in values if value.lower() in FALSE]
-        return "splits = " + to_toml(
-            {"train": true, "test": false} if split == "train" else {"train": false, split: true}
-        )
-    if all(re.fullmatch(r"\d+", value) for value in values) and 2 <= len(values) <= SHOWN + 4:
-        # folds: the last for testing, the one before for validation
-        parts = {"train": values[:-2], "val": values[-2:-1], "test": values[-1:]}
-        return "splits = " + to_toml(parts if len(values) > 2 else {"train": values[:1], "test": values[1:]})
-    return splits_line(list(values), "VALUE")
-
-
-def _plain(value: str) -> str:
-    """Return a cell as it is compared: without case, truth values and whole numbers in one spelling."""
-    return _whole(value.strip().lower())
-
-
-def _whole(value: str) -> str:
-    return value[: value.index(".")] if re.fullmatch(r"-?\d+\.0+", value) else value
-
-
-def _in_order(value: str) -> tuple[int, float, str]:
-    return (0, float(value), value) if re.fullmatch(r"-?\d+(\.\d+)?", value) else (1, 0.0, value)
-
-
-def _listed(values: Sequence[str]) -> str:
-    shown = ", ".join(json.dumps(value, ensure_ascii=False) for value in values[:SHOWN])
-    return shown + (f" and {len(values) - SHOWN} more" if len(values) > SHOWN else "")
+    return Stated(", ".join(flag.column for flag in flags), tuple(splits), f"splits: taken from columns {names}")

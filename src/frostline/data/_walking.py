@@ -7,7 +7,7 @@ import stat
 from typing import TYPE_CHECKING, TypeAlias
 
 from frostline.data._litter import BROKEN_LINK, LINK_CYCLE, Ignored, why_ignored
-from frostline.data._special_files import name_kind
+from frostline.data_paths import kind_of_mode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,7 +64,7 @@ def _kind(entry: os.DirEntry[str], above: frozenset[Identity]) -> str:
     if not entry.is_symlink():
         if entry.is_file():  # known without asking the disk again, as nearly all are
             return "file"
-        return "folder" if entry.is_dir() else name_kind(entry.stat().st_mode)
+        return "folder" if entry.is_dir() else kind_of_mode(entry.stat().st_mode)
     try:
         state = entry.stat()
     except PermissionError:
@@ -73,7 +73,7 @@ def _kind(entry: os.DirEntry[str], above: frozenset[Identity]) -> str:
         return BROKEN_LINK
     if stat.S_ISDIR(state.st_mode) and (state.st_dev, state.st_ino) in above:
         return LINK_CYCLE
-    return name_kind(state.st_mode)
+    return kind_of_mode(state.st_mode)
 
 
 def _identity(folder: Path) -> Identity:

@@ -148,7 +148,8 @@ def _run(
         taken_up = None if resume is False else take_up(ledger, prepared, mode, basis, provenance, emit, spent)
         if resume and taken_up is None:
             raise LedgerError(
-                f'nothing to resume: no interrupted run of "{study.name}" ({mode}) in {place}; run it without --resume'
+                f'nothing to resume: no interrupted run of "{study.name}" ({mode}) in {place}; run it without --resume '
+                "(resume=True in Python)"
             )
         if plain:
             plan = prepared.plan("never", budgets=budgets)

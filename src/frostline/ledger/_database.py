@@ -23,6 +23,8 @@ __all__ = ["Database", "explain_write_failure"]
 
 BUSY_SECONDS: Final = 30.0
 _HARD_FULL_BYTES: Final = 1 << 20
+_CHOOSE_ANOTHER_PLACE: Final = "choose another place with --workspace (workspace= in Python) or FROSTLINE_WORKSPACE"
+_RUN_AGAIN: Final = "run the same command again with --resume (resume=True in Python)"
 
 
 class Database:
@@ -69,14 +71,12 @@ class Database:
         n_tables = int(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
         if n_tables and application != APPLICATION_ID:
             raise LedgerError(
-                f"{self.path} is a database of another program, not a Frostline ledger: "
-                "choose another place with --workspace or FROSTLINE_WORKSPACE"
+                f"{self.path} is a database of another program, not a Frostline ledger: {_CHOOSE_ANOTHER_PLACE}"
             )
         if version > len(MIGRATIONS):
             raise LedgerError(
                 f"{self.path} was written by a newer Frostline (ledger version {version}; this one reads "
-                f"up to {len(MIGRATIONS)}): upgrade Frostline, or choose another place with --workspace "
-                "or FROSTLINE_WORKSPACE"
+                f"up to {len(MIGRATIONS)}): upgrade Frostline, or {_CHOOSE_ANOTHER_PLACE}"
             )
 
     @contextmanager
@@ -170,7 +170,7 @@ def _explain(error: sqlite3.Error, path: Path) -> FrostlineError:
     if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
         return LedgerError(
             f"the ledger {path} was locked by another process for {format_seconds(BUSY_SECONDS)}: "
-            "see what else has it open, then run the same command again with --resume"
+            f"see what else has it open, then {_RUN_AGAIN}"
         )
     return LedgerError(f"the ledger {path} can't be used: {error}")
 
@@ -180,13 +180,11 @@ def explain_write_failure(error: OSError, path: Path, what: str) -> DiskFullErro
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return DiskFullError(
             f"no room to write {what} {path} ({format_bytes(_free_bytes(path))} free): make room "
-            "(`frostline cache prune` frees stored activations), then run the same command again with --resume"
+            f"(`frostline cache prune` frees stored activations), then {_RUN_AGAIN}"
         )
     reason = error.strerror or str(error)
     remedy = "a file is in the way:" if error.errno in {errno.EEXIST, errno.ENOTDIR} else "make it writable, or"
-    return DiskFullError(
-        f"can't write {what} {path} ({reason}): {remedy} choose another place with --workspace or FROSTLINE_WORKSPACE"
-    )
+    return DiskFullError(f"can't write {what} {path} ({reason}): {remedy} {_CHOOSE_ANOTHER_PLACE}")
 
 
 def _damaged(path: Path, detail: str) -> LedgerError:

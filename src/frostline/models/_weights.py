@@ -82,7 +82,7 @@ def _load_file(source: Source, file: WeightsFile, path: Path) -> tuple[nn.Module
         # timm's own files may need timm's own reader: other names, or positions for another image size.
         converted = _convert(source, file.tensors, own, heads, path) if source.backbone.startswith(TIMM) else None
         if converted is None:
-            raise WeightsError(f'weights "{path}" are not of {source.backbone}: the file {error}') from error
+            raise WeightsError(f'weights "{path}" do not fit {source.backbone}: the file {error}') from error
         return converted, ()
     _fill(module, _checked(matched.tensors, own, path))
     beside = [name for name in matched.left_out if not name.endswith("num_batches_tracked")]

@@ -104,7 +104,8 @@ def _store_all(
         halve = ', halve what is stored (activations = "float16", or "auto")' if exact else ""
         raise BudgetError(
             f'cache "always" would store {format_bytes(total)} of activations, more than the disk budget of '
-            f"{format_bytes(disk)}: allow more (--disk){halve}, or let what doesn't fit be recomputed (--cache auto)"
+            f"{format_bytes(disk)}: raise --disk (disk= in Python){halve}, or let what doesn't fit be recomputed with "
+            '--cache auto (cache="auto" in Python)'
         )
     return _by_group(groups, places)
 

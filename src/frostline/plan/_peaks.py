@@ -109,13 +109,14 @@ class Peaks:
     def check_heads(self, nodes: Sequence[Node]) -> None:
         """Raise BudgetError where heads that an earlier plan put together need too much."""
         what = f"training {format_number_of(len(nodes), 'head')} together, as planned when the run began,"
-        self._keep(self.heads(nodes), what, "study, begin anew (--no-resume)")
+        self._keep(self.heads(nodes), what, "study, begin anew with --no-resume (resume=False in Python)")
 
     def _keep(self, peak: int, what: str, smaller: str) -> None:
         if self._memory is not None and peak > self._memory:
+            more = "raise --memory (memory= in Python)"
             # Where libraries and weights alone are too much, nothing smaller helps.
-            advice = f"use a smaller {smaller}, or allow more" if self.resident <= self._memory else "allow more"
+            advice = f"use a smaller {smaller}, or {more}" if self.resident <= self._memory else more
             raise BudgetError(
                 f"{what} needs about {format_bytes(peak)} of memory ({format_bytes(self.resident)} of it for libraries "
-                f"and pretrained weights), more than the budget of {format_bytes(self._memory)}: {advice} (--memory)"
+                f"and pretrained weights), more than the budget of {format_bytes(self._memory)}: {advice}"
             )

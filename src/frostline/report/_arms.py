@@ -130,7 +130,7 @@ def _cost(record: RunRecord) -> list[str]:
     if record.mode == "shared" and "alone_seconds" in cost:
         line += (
             f"; one arm after the other: {format_seconds(cost['alone_seconds'])}, "
-            f"by the plain loop: {format_seconds(cost['plain_seconds'])} (both worked out, not run)"
+            f"by the plain loop: {format_seconds(cost['plain_seconds'])} (estimates)"
         )
     return [line, *(f"the prediction is not certain: {doubt}" for doubt in record.plan.get("doubts", ()))]
 

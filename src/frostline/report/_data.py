@@ -42,8 +42,10 @@ def _balance(summary: DataSummary) -> tuple[str, ...]:
     if fewest == most:
         return (f"every class has {format_number_of(most, 'training image')}",)
     largest = summary.classes[summary.train.index(most)]
+    ratio = f"{summary.imbalance:.1f}"
+    shown = "" if ratio == "1.0" else f" ({ratio} to 1)"
     return (
-        f"{fewest:,} to {most:,} training images a class ({summary.imbalance:.1f} to 1); always answering "
+        f"{fewest:,} to {most:,} training images a class{shown}; always answering "
         f'"{largest}" gives val acc {format_fraction(summary.majority)}',
     )
 

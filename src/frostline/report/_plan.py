@@ -81,8 +81,8 @@ def _arms(plan: Mapping[str, Any]) -> Table:
         rows=tuple(rows),
         left=frozenset({"arm", "path", "notes"}),
         notes=(
-            f"{format_number_of(plan['n_arms'], 'arm')} for {format_number_of(totals['asked_epochs'], 'epoch')}: "
-            f"{totals['trained_epochs']:,} to train, {format_bytes(totals['bytes'])} to store on disk.",
+            f"{format_number_of(plan['n_arms'], 'arm')}, {format_number_of(totals['asked_epochs'], 'epoch')} in all"
+            f"{_left_to_train(totals)}; {format_bytes(totals['bytes'])} to store on disk.",
             f"Predicted: {format_seconds(totals['seconds'])} in all; {format_seconds(totals['alone_seconds'])} with "
             f"arms trained alone; {format_seconds(totals['plain_seconds'])} in an ordinary loop (--plain).",
             *(f"Not certain: {doubt}." for doubt in plan.get("doubts", ())),
@@ -91,6 +91,12 @@ def _arms(plan: Mapping[str, Any]) -> Table:
             *(note for note in plan["notes"] if not note.endswith(said)),
         ),
     )
+
+
+def _left_to_train(totals: Mapping[str, Any]) -> str:
+    if totals["trained_epochs"] == totals["asked_epochs"]:
+        return ", none shared"
+    return f", {totals['trained_epochs']:,} of them to train after sharing"
 
 
 def _side_by_side(plan: Mapping[str, Any]) -> tuple[str, ...]:

@@ -67,9 +67,7 @@ def check_values(values: dict[str, Any]) -> Checked:
     entries = list(_check_entries(root.get("arms"), defaults, checked))
     n_arms = sum(count_choices(entry.merged) for entry in entries)
     if n_arms > MOST_ARMS:
-        message = (
-            f"the grids make {_approximately(n_arms)} arms; at most {MOST_ARMS:,} are possible: shorten some lists"
-        )
+        message = f"the grids make {_approximately(n_arms)} arms; at most {MOST_ARMS:,} are allowed: shorten some lists"
         checked.findings.append(Finding(("arms",), message, at_key=True))
     for entry in entries:
         _check_entry(entry, checked, whole=n_arms <= MOST_ARMS)
@@ -189,7 +187,7 @@ def _add_arms(entry: _Entry, recipes: list[Recipe], checked: Checked) -> None:
             name = derive_name(recipe)
         same = checked.by_recipe.get(recipe)
         if same and same.name != name:
-            message = f'asks for what "{same.name}" does already, under another name: "{name}"'
+            message = f'is the same as "{same.name}" under another name, "{name}"; keep one of the two'
             checked.findings.append(Finding(entry.path, message))
         elif not same and name in checked.arms:
             message = f'makes a second arm named "{name}": names tell arms apart, so give this one another'

@@ -42,22 +42,28 @@ class Data(Settings):
             kind = "file" if self.source == "csv" else "folder" if self.source == "folder" else "file or folder"
             raise combination(f'is missing: the source "{self.source}" needs the {kind} to read', "path", "source")
         if self.path is not None and self.source == "digits":
-            raise combination('does not go with the source "digits", which ships with scikit-learn', "path", "source")
+            raise combination(
+                'cannot be combined with the source "digits", which ships with scikit-learn', "path", "source"
+            )
         for key in ("image_column", "label_column", "split_column"):
             if getattr(self, key) is not None and self.source not in ("csv", "parquet"):
                 raise combination(
-                    f'goes with the sources "csv" and "parquet"; this one is "{self.source}"', key, "source"
+                    f'applies only to the sources "csv" and "parquet"; this one is "{self.source}"', key, "source"
                 )
         for key in ("splits", "unlabelled"):
             if getattr(self, key) is not None and self.source not in ("folder", "csv", "parquet"):
                 raise combination(
-                    f'goes with the sources "folder", "csv" and "parquet"; this one is "{self.source}"', key, "source"
+                    f'applies only to the sources "folder", "csv" and "parquet"; this one is "{self.source}"',
+                    key,
+                    "source",
                 )
         if self.split_column not in (None, "none") and self.splits is not None and not self.splits.stated:
-            message = 'does not go with splits = "none": the column would not be used'
+            message = 'cannot be combined with splits = "none": the column would not be used'
             raise combination(message, "split_column", "splits")
         if self.split_column == "none" and self.splits is not None and self.splits.stated and self.source == "csv":
             raise combination('needs a column: leave out split_column = "none"', "splits", "split_column")
         if not self.download and self.source != "cifar10":
-            raise combination(f'goes with the source "cifar10"; this one is "{self.source}"', "download", "source")
+            raise combination(
+                f'applies only to the source "cifar10"; this one is "{self.source}"', "download", "source"
+            )
         return self

@@ -6,18 +6,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from frostline.data_paths import data_path_fault
 from frostline.errors import StudyError, closest
 from frostline.study._builtin import builtin_studies, read_builtin
 from frostline.study._check import Checked, check_values
+from frostline.study._fit import Finding
 from frostline.study._overrides import SET, apply_override
-from frostline.study._problem import KeyPath, Problem, format_key, format_problems
+from frostline.study._problem import KeyPath, Problem, format_key, format_problems, format_value
 from frostline.study._study import Study
 from frostline.study._toml import Document, parse_toml
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from frostline.study._fit import Finding
+    from collections.abc import Iterator, Sequence
 
 __all__ = ["check_study", "load_study", "study_name"]
 
@@ -36,9 +36,18 @@ def load_study(path_or_name: str | Path, overrides: Sequence[str] = ()) -> Study
     return Study.from_checked(reading.values, reading.checked)
 
 
-def check_study(path_or_name: str | Path, overrides: Sequence[str] = ()) -> list[Problem]:
-    """Return everything that is wrong with a study, in the order of its file; an empty list when nothing is."""
-    return _read(path_or_name, overrides).problems
+def check_study(
+    path_or_name: str | Path, overrides: Sequence[str] = (), *, look_for_images: bool = False
+) -> list[Problem]:
+    """Return everything that is wrong with a study, in the order of its file; an empty list when nothing is.
+
+    Args:
+        path_or_name: as for ``load_study``, which raises these problems.
+        overrides: likewise.
+        look_for_images: whether a data path that leads nowhere, or to a file instead of a folder, is a problem too,
+            which ``load_study`` leaves to reading the images.
+    """
+    return _read(path_or_name, overrides, look_for_images=look_for_images).problems
 
 
 def study_name(path_or_name: str | Path) -> str:
@@ -71,7 +80,7 @@ class _Reading:
     problems: list[Problem] = field(default_factory=list)
 
 
-def _read(path_or_name: str | Path, overrides: Sequence[str]) -> _Reading:
+def _read(path_or_name: str | Path, overrides: Sequence[str], *, look_for_images: bool = False) -> _Reading:
     name = str(path_or_name)
     if name in builtin_studies():
         file, text, problem = f"built-in {name}", read_builtin(name), None
@@ -92,7 +101,7 @@ def _read(path_or_name: str | Path, overrides: Sequence[str]) -> _Reading:
         set_paths += paths
         problems += refusals
     checked = check_values(values)
-    for finding in checked.findings:
+    for finding in (*checked.findings, *(_missing_images(checked) if look_for_images else ())):
         if finding.path == ("name",) and not named and ("name",) not in set_paths:
             hint = "comes from the file's name and " + finding.message + '; give the study a name = ".."'
             problems.append(Problem(file, None, None, "name", hint, finding.given))
@@ -102,6 +111,14 @@ def _read(path_or_name: str | Path, overrides: Sequence[str]) -> _Reading:
     # In the order of the file; what has no place in it comes last.
     problems.sort(key=lambda problem: (problem.line is None, problem.line or 0, problem.column or 0))
     return _Reading(values, checked, problems)
+
+
+def _missing_images(checked: Checked) -> Iterator[Finding]:
+    """Yield what keeps the images from being where the study says."""
+    data = checked.data
+    fault = data_path_fault(data.source, data.path) if data is not None and data.path is not None else None
+    if data is not None and fault is not None:
+        yield Finding(("data", "path"), fault, format_value(data.path))
 
 
 def _locate(finding: Finding, file: str, document: Document, set_paths: list[KeyPath]) -> Problem:
@@ -134,7 +151,7 @@ def _read_file(name: str) -> tuple[str, Problem | None]:
 
     path = Path(name)
     if not name:
-        return failure("no study was named")
+        return failure("no study was given")
     try:
         if path.is_dir():
             return failure("is a folder, not a study file")
@@ -147,7 +164,7 @@ def _read_file(name: str) -> tuple[str, Problem | None]:
     except (OSError, ValueError) as error:
         return failure(f"can't be read: {getattr(error, 'strerror', None) or error}")
     if len(content) > _LARGEST_FILE_BYTES:
-        return failure(f"is larger than {_LARGEST_FILE_BYTES:,} bytes, so it can hardly be a study file")
+        return failure(f"is larger than {_LARGEST_FILE_BYTES:,} bytes, too large for a study file")
     try:
         return content.decode("utf-8-sig"), None  # Windows editors begin files with a byte order mark
     except UnicodeDecodeError as error:

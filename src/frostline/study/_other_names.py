@@ -113,7 +113,7 @@ _STOPPING: Final = "give a list, such as epochs = [2, 5, 10]: its arms share one
 
 
 def _option(name: str) -> str:
-    return f"it is an option of the command: frostline run STUDY --{name}"
+    return f"it is an option of the run: frostline run STUDY --{name}, in Python frostline.run(study, {name}=..)"
 
 
 KEPT_ELSEWHERE: Final = {

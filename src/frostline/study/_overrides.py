@@ -52,12 +52,14 @@ def _parse_key(key: str) -> tuple[str | int, ...]:
     while end < len(key):
         match = _PART.match(key, end)
         if not match or (match[3] and not parts):
-            raise _RefusedError("", f'"{key}" is no key of a study: keys look like data.train or arms[0].optimizer.lr')
+            raise _RefusedError(
+                "", f'"{key}" is not a key of a study: keys look like data.train or arms[0].optimizer.lr'
+            )
         bare, quoted, index = match.groups()
         try:
             parts.append(json.loads(quoted) if quoted else bare if bare else _EVERY if index == "*" else int(index))
         except ValueError:
-            raise _RefusedError("", f"{quoted} in a key is not well quoted") from None
+            raise _RefusedError("", f"{quoted} in a key is not quoted correctly") from None
         end = match.end()
     if not parts:
         raise _RefusedError("", f"a key is missing: an override {_FORM}")
@@ -69,7 +71,7 @@ def _parse_value(key: str, text: str) -> Any:
         value = tomllib.loads(f"value = {text}")
     except (ValueError, RecursionError):
         if text.startswith(("[", "{", '"', "'")):
-            raise _RefusedError(key, "is not a TOML value: look at its quotes and brackets", text[:60]) from None
+            raise _RefusedError(key, "is not a TOML value: check its quotes and brackets", text[:60]) from None
         return text
     # A second line would be more than a value, and a date is never meant.
     if set(value) != {"value"} or isinstance(value["value"], datetime.date | datetime.time):
@@ -94,7 +96,7 @@ def _set(table: Any, done: KeyPath, path: tuple[str | int, ...], value: Any) -> 
             raise _RefusedError(format_key(done), f"is a table, not a list: [{shown}] is not in it")
         chosen = [part]
     else:
-        raise _RefusedError(format_key(done), "holds no keys: set it as a whole", format_value(table))
+        raise _RefusedError(format_key(done), "is not a table: set it as a whole", format_value(table))
     paths: list[KeyPath] = []
     for key in chosen:
         if not rest:

@@ -68,9 +68,9 @@ class Optimizer(Settings):
     @model_validator(mode="after")
     def _goes_together(self) -> Self:
         if self.momentum and self.name != "sgd":
-            raise combination(f'goes with the optimizer "sgd"; this one is "{self.name}"', "momentum", "name")
+            raise combination(f'applies only to the optimizer "sgd"; this one is "{self.name}"', "momentum", "name")
         if self.nesterov and self.name != "sgd":
-            raise combination(f'goes with the optimizer "sgd"; this one is "{self.name}"', "nesterov", "name")
+            raise combination(f'applies only to the optimizer "sgd"; this one is "{self.name}"', "nesterov", "name")
         if self.nesterov and not self.momentum:
             raise combination("needs a momentum above 0", "nesterov", "name", "momentum")
         return self
@@ -98,7 +98,7 @@ class Schedule(Settings):
         if self.name != "step":
             for key, default in (("step_epochs", 2), ("gamma", 0.1)):
                 if getattr(self, key) != default:
-                    raise combination(f'goes with the schedule "step"; this one is "{self.name}"', key, "name")
+                    raise combination(f'applies only to the schedule "step"; this one is "{self.name}"', key, "name")
         return self
 
 
@@ -166,7 +166,7 @@ class Recipe(Settings):
     @model_validator(mode="after")
     def _goes_together(self) -> Self:
         if self.weights_key is not None and self.weights in ("default", "none"):
-            raise combination(f'goes with a weights file; weights is "{self.weights}"', "weights_key", "weights")
+            raise combination(f'applies only to a weights file; weights is "{self.weights}"', "weights_key", "weights")
         return self
 
     @model_validator(mode="before")
@@ -181,7 +181,7 @@ class Recipe(Settings):
         if "phases" not in folded:
             folded["phases"] = [short]
         elif "train_from" in short:
-            raise combination("does not go with phases, each of which has its own", "train_from", "phases")
+            raise combination("cannot be combined with phases, each of which has its own", "train_from", "phases")
         elif isinstance(phases, list | tuple):
             folded["phases"] = [{**short, **phase} if isinstance(phase, dict) else phase for phase in phases]
         if folded.get("augmentation", "none") == "none":

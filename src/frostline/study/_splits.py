@@ -69,7 +69,7 @@ class Splits(Settings):
             for other in others:
                 both = sorted(set(getattr(self, name)) & set(getattr(self, other)))
                 if both:
-                    raise combination(f'names "{both[0]}", which {other} names already', name, other)
+                    raise combination(f'names "{both[0]}", which is in {other} already', name, other)
         return self
 
     @property

@@ -44,7 +44,7 @@ Item = TypeVar("Item")
 
 # Why a study can't do without the images of a split, and what leaving out its key means.
 _NEEDED = {
-    "train": "leave it out to train on all there are",
+    "train": "leave it out to train on all of them",
     "val": "arms are compared on validation images, so a study needs some: leave it out for the source's own, or a "
     "tenth of its training images",
     "test": "the arm chosen on validation is judged on test images, so a study needs some: leave it out for the "
@@ -77,7 +77,7 @@ def _amount(value: object, info: ValidationInfo) -> object:
     if none_wanted or (isinstance(value, int | float) and value <= 0 and not isinstance(value, bool)):
         raise rejection(f"{allowed}; {_NEEDED[str(info.field_name)]}")
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise rejection(f"{allowed}; leave it out for all there are")
+        raise rejection(f"{allowed}; leave it out to use all of them")
     if isinstance(value, int) and value > LARGEST_INTEGER:
         raise rejection(f"must be a count of images from 1 to {LARGEST_INTEGER}")
     if isinstance(value, float) and not 0 < value <= 1:
@@ -137,7 +137,7 @@ def _printable(value: str) -> str:
     if not value.strip():
         raise rejection("must not be empty")
     if not value.isprintable():
-        raise rejection("must not hold line breaks or control characters")
+        raise rejection("must not contain line breaks or control characters")
     return value
 
 
@@ -149,13 +149,13 @@ def _short(value: str) -> str:
 
 def _file_name(value: str) -> str:
     if value.startswith(".") or any(character in '/\\:*?"<>|' for character in value):
-        raise rejection('names files, so it must not start with a dot or hold any of / \\ : * ? " < > |')
+        raise rejection('must not start with a dot or contain any of / \\ : * ? " < > |, as files are named after it')
     return value
 
 
 def _word(value: str) -> str:
     if any(character.isspace() for character in value):
-        raise rejection("must not hold spaces")
+        raise rejection("must not contain spaces")
     return value
 
 
@@ -167,7 +167,7 @@ def _backbone(value: str) -> str:
 
 def _network_name(value: str) -> str:
     if ":" in value:
-        raise rejection('must not hold a ":", as it is a name of your own')
+        raise rejection('must not contain a ":", as it is a name of your own')
     return value
 
 
