@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from frostline.artifacts import ArmDescription, Numerics, Predictions, WeightsIdentity, save_arm, save_split
+from frostline.ledger import FileRow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,5 +84,5 @@ def _predictions(context: Context, split: str, logits: torch.Tensor) -> Predicti
 
 def _record(context: Context, name: str, written: Mapping[str, str]) -> None:
     folder = context.files.arm(name).relative_to(context.files.root)
-    for file, digest in written.items():
-        context.ledger.record_file(context.run, name, KINDS[file], folder / file, digest)
+    files = [FileRow(KINDS[file], (folder / file).as_posix(), digest) for file, digest in written.items()]
+    context.recorder.record_files(name, files)

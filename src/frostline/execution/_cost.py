@@ -9,15 +9,15 @@ from frostline.execution._stored import rows_missing
 
 if TYPE_CHECKING:
     from frostline.execution._context import Context
-    from frostline.ledger import PassRow
+    from frostline.ledger import Ledger, PassRow
     from frostline.plan import PassPlan
 
 __all__ = ["describe_cost", "seconds_left"]
 
 
-def seconds_left(context: Context) -> float:
+def seconds_left(context: Context, ledger: Ledger) -> float:
     """Return the predicted seconds of judging, passes that the cache doesn't have, epochs that the ledger doesn't."""
-    ledger, run, plan = context.ledger, context.run, context.plan
+    run, plan = context.run, context.plan
     if context.plain:
         return plan.totals.plain_seconds
     # A run that is taken up again keeps to its first plan, which doesn't know what was stored since.
@@ -34,22 +34,20 @@ def seconds_left(context: Context) -> float:
     return passes + training + plan.totals.test_seconds
 
 
-def describe_cost(context: Context) -> dict[str, Any]:
+def describe_cost(context: Context, ledger: Ledger) -> dict[str, Any]:
     """Return measured beside predicted: the run, its passes and trajectories, and each arm alone and on top.
 
     Passes that the cache had aren't counted in what was predicted for the run, as they weren't made.
     """
     if context.plain:
         return {"predicted_seconds": context.plan.totals.plain_seconds}
-    made = {row.name: row for row in context.ledger.passes(context.run)}
+    made = {row.name: row for row in ledger.passes(context.run)}
     passes = {name: row.seconds for name, row in made.items() if not row.reused}
-    epochs = {
-        t.id: [row.seconds for row in context.ledger.epochs(context.run, t.id)] for t in context.plan.trajectories
-    }
+    epochs = {t.id: [row.seconds for row in ledger.epochs(context.run, t.id)] for t in context.plan.trajectories}
     # What a pass over all of its images would take: an arm alone would find nothing in the cache.
     whole = {name: passes[name] * row.n_images / row.n_passed for name, row in made.items() if not row.reused}
     measured = {**whole, **{id_: sum(rows) / len(rows) for id_, rows in epochs.items() if rows}}
-    again = context.prepared.plan(decided=decided_by(context.ledger, context.run), measured=measured)
+    again = context.prepared.plan(decided=decided_by(ledger, context.run), measured=measured)
     predicted = {planned.name: planned.seconds for planned in context.plan.passes}
     # The only pass that isn't in the plan is that over the test images.
     reused = sum(predicted.get(name, context.plan.totals.test_pass_seconds) for name in made.keys() - passes.keys())

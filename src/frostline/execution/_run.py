@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from contextlib import closing, nullcontext
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,19 +17,18 @@ from frostline.execution._choice import choose_arms, judge
 from frostline.execution._context import Context
 from frostline.execution._cost import describe_cost, seconds_left
 from frostline.execution._devices import choose_device, choose_engine, describe_provenance
+from frostline.execution._executors import choose_executor
 from frostline.execution._files import RunFiles
-from frostline.execution._heads import run_heads
 from frostline.execution._networks import Networks
 from frostline.execution._own import knows_networks
-from frostline.execution._passes import make_pass
 from frostline.execution._plain import plain_trajectory, run_plain
 from frostline.execution._prepare import Prepared, check_cache_policy, is_measured, prepare, read_data
+from frostline.execution._recorder import LedgerRecorder
 from frostline.execution._resuming import decided_by, describe_basis, find_finished, take_up
 from frostline.execution._spent import Spent
 from frostline.execution._stored import rows_missing
-from frostline.execution._trajectories import run_trajectory
 from frostline.execution._turns import apart, taking_turns
-from frostline.execution._workers import Workers
+from frostline.execution._units import units_of
 from frostline.execution.events import Event, Listener, Notice, RunFinished, RunFound, RunStarted
 from frostline.features import Engines, FeatureStore
 from frostline.ledger import ArmEntry, Ledger, RunRecord, Segment, save_run_record
@@ -38,8 +37,6 @@ from frostline.plan import read_budgets
 from frostline.study import Study, load_study
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from frostline.plan import Budgets, CachePolicy, Plan
 
 __all__ = ["run"]
@@ -162,7 +159,7 @@ def _run(
         context = Context(
             prepared=prepared,
             plan=plan,
-            ledger=ledger,
+            recorder=LedgerRecorder(ledger, run_id),
             run=run_id,
             files=RunFiles(ledger.run_directory(run_id)),
             store=store,
@@ -173,49 +170,29 @@ def _run(
             emit=emit,
         )
         n_trajectories = len(plan.arms) if plain else len(plan.trajectories)
-        left = seconds_left(context)
+        left = seconds_left(context, ledger)
         emit(RunStarted(run_id, study.name, taken_up is not None, len(plan.arms), n_trajectories, left))
         try:
-            _carry_out(context)
+            _carry_out(context, ledger)
         except KeyboardInterrupt:
-            _end(context, "interrupted", spent)
+            _end(context, ledger, "interrupted", spent)
             raise
         except BaseException:
-            _end(context, "failed", spent)
+            _end(context, ledger, "failed", spent)
             raise
         shutil.rmtree(context.files.checkpoints, ignore_errors=True)
-        _end(context, "complete", spent)
+        _end(context, ledger, "complete", spent)
         return ledger.load(run_id)
 
 
-def _carry_out(context: Context) -> None:
+def _carry_out(context: Context, ledger: Ledger) -> None:
     if context.plain:
         for arm in context.prepared.arms:
             run_plain(context, arm)
     else:
-        with _workers(context) as workers:
-            for planned in context.plan.passes:
-                make_pass(context, planned)
-            # Heads go on from nothing but the pretrained network, so everything else can follow them.
-            for group in context.plan.groups:
-                if group.stacked:
-                    run_heads(context, group)
-            single = {group.id for group in context.plan.groups if not group.stacked}
-            trajectories = [planned for planned in context.plan.trajectories if planned.id in single]
-            if workers is not None:
-                workers.run(trajectories)
-            else:
-                for trajectory in trajectories:
-                    run_trajectory(context, trajectory)
-    judge(context, choose_arms(context.ledger.load(context.run).arms))
-
-
-def _workers(context: Context) -> AbstractContextManager[Workers | None]:
-    """Return the processes that the plan has trajectories trained in, or nothing for the run's own."""
-    plan = context.plan
-    if plan.workers == 1 or context.device.type != "cpu":
-        return nullcontext()
-    return Workers(context, plan.workers, plan.threads)
+        with choose_executor(context) as executor:
+            executor.run(units_of(context.plan))
+    judge(context, ledger, choose_arms(ledger.load(context.run).arms))
 
 
 def _start(
@@ -247,14 +224,14 @@ def _start(
     )
 
 
-def _end(context: Context, status: str, spent: Spent) -> None:
+def _end(context: Context, ledger: Ledger, status: str, spent: Spent) -> None:
     """Record how the run ended; a ledger that can't be written any more mustn't hide the error that ended it."""
     try:
-        context.ledger.finish_run(context.run, status, describe_cost(context), spent.parts)
+        ledger.finish_run(context.run, status, describe_cost(context, ledger), spent.parts)
     except FrostlineError:
         if status == "complete":
             raise
-    record = context.ledger.load(context.run)
+    record = ledger.load(context.run)
     save_run_record(record)
     context.emit(RunFinished(context.run, status, record.took.seconds))
 
