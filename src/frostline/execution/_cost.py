@@ -17,16 +17,13 @@ __all__ = ["describe_cost", "seconds_left"]
 
 def seconds_left(context: Context) -> float:
     """Return the predicted seconds of judging, passes that the cache doesn't have, epochs that the ledger doesn't."""
-    ledger, run, plan = context.ledger, context.run, context.plan
+    ledger, run = context.ledger, context.run
     if context.plain:
-        return plan.totals.plain_seconds
+        return context.plan.totals.plain_seconds
     # A run that is taken up again keeps to its first plan, which doesn't know what was stored since.
     stored = rows_stored(context.prepared, context.networks, context.engine, context.store)
-
-    def is_made(planned: PassPlan) -> bool:
-        return all(stored(source, cut) for source in planned.sources for cut in planned.cuts)
-
-    passes = sum(planned.seconds for planned in plan.passes if not is_made(planned))
+    plan = context.prepared.plan(decided=decided_by(ledger, run), rows_stored=stored)
+    passes = sum(planned.seconds for planned in plan.passes)
     whole = sum(t.seconds for t in plan.trajectories)
     ahead = sum((t.epochs - len(ledger.epochs(run, t.id))) * t.seconds_per_epoch for t in plan.trajectories)
     training = plan.totals.training_seconds * ahead / whole if whole else 0.0

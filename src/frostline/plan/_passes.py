@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from frostline.models.facts import CutFacts
+    from frostline.plan._compiling import Compiling
     from frostline.plan._costs import CostModel
     from frostline.plan._plan import Activations
     from frostline.study import Arm, Recipe
@@ -65,22 +66,24 @@ class Need:
 
         The training split's part includes compiling the prefix, which the other splits then use.
         """
+        cuts = tuple(cuts)
+        setup = self.costs.rates.setup if cuts and self.source.split == "train" else 0.0
+        return setup + self._run_seconds(cuts)
+
+    def missing(self, cuts: Iterable[str]) -> tuple[str, ...]:
+        """Return those of some cuts whose rows aren't stored yet."""
+        return tuple(cut for cut in cuts if not self.rows_stored(self.source, cut))
+
+    def storing_seconds(self, cuts: Iterable[str]) -> float:
+        """Return the seconds to store what is missing at some cuts, without compiling the prefix."""
+        return self._run_seconds(self.missing(cuts))
+
+    def _run_seconds(self, cuts: Sequence[str]) -> float:
         facts = [self.costs.facts.resolve(cut) for cut in cuts]
         if not facts:
             return 0.0
         last = max(facts, key=lambda cut: cut.flops_before)
-        setup = self.costs.rates.setup if self.source.split == "train" else 0.0
-        return setup + self.costs.pass_seconds(last, self.n_images, self.bytes(cut.name for cut in facts))
-
-    def seconds_ahead(self, cuts: Iterable[str]) -> float:
-        """Return the seconds that storing these cuts takes where some of them are stored already."""
-        return self.seconds(cut for cut in cuts if not self.rows_stored(self.source, cut))
-
-    def storing_seconds(self, cuts: Iterable[str]) -> float:
-        """Return the same without compiling the prefix, which computing rows anew takes too."""
-        seconds = self.seconds_ahead(cuts)
-        setup = self.costs.rates.setup if self.source.split == "train" else 0.0
-        return seconds - setup if seconds else 0.0
+        return self.costs.pass_seconds(last, self.n_images, self.bytes(cuts))
 
     def without(self, arm: int) -> list[str]:
         """Return the cuts that the study needs even without an arm."""
@@ -140,14 +143,15 @@ def test_bytes(needs: Sequence[Need], n_test: int) -> int:
     )
 
 
-def plan_passes(needs: Sequence[Need]) -> tuple[PassPlan, ...]:
+def plan_passes(needs: Sequence[Need], compiling: Compiling) -> tuple[PassPlan, ...]:
     """Return the passes that meet the needs; splits that go through the same prefix to the same cuts are one pass."""
     passes: dict[tuple[object, ...], PassPlan] = {}
     for need in needs:
         source = need.source
         cuts = need.cuts
         key = (source._replace(split=""), cuts)
-        seconds, n_bytes = need.seconds_ahead(cuts), need.bytes(cuts)
+        seconds, n_bytes = need.storing_seconds(cuts), need.bytes(cuts)
+        seconds += compiling.count(need.costs, source, need.missing(cuts))
         if key in passes:
             known = passes[key]
             passes[key] = replace(
