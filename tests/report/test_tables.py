@@ -317,8 +317,21 @@ def test_a_plan_without_passes_or_notes_has_no_table_or_column_for_them() -> Non
 
 
 def test_a_plan_that_is_not_certain_says_so() -> None:
-    *_, arms = plan_tables({**PLAN, "doubts": ["net was measured while the machine was busy"]})
-    assert "Not certain: net was measured while the machine was busy." in arms.notes
+    passes, trajectories, arms = plan_tables({**PLAN, "doubts": ["net was measured while the machine was busy"]})
+    assert "Times with ~ are not certain: net was measured while the machine was busy." in arms.notes
+    assert arms.notes[1] == (
+        "Predicted: ~3 min 19 s in all; ~4 min 57 s with arms trained alone; ~16 min 40 s in an ordinary loop "
+        "(--plain)."
+    )
+    assert arms.rows[0][2:4] == ("~1 min 39 s", "~0.50 s")
+    assert passes.rows[0][7] == "~1 min 38 s"
+    assert trajectories.rows[1][7] == "~1 min 40 s"
+
+
+def test_a_plan_says_what_time_added_is_beside_other_processes() -> None:
+    *_, arms = plan_tables({**PLAN, "workers": 2, "threads": 1})
+    assert "2 trajectories are trained side by side, in processes of 1 thread each." in arms.notes
+    assert "Time added: a trajectory trained beside others counts for 1/2 of its own time." in arms.notes
 
 
 @pytest.mark.parametrize("width", [80, 120])
