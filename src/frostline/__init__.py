@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from frostline._version import __version__
 
 if TYPE_CHECKING:
+    from frostline._run import run
     from frostline.data import load_dataset
     from frostline.errors import FrostlineError
-    from frostline.execution import check_networks, plan_study, run
+    from frostline.execution import check_networks, plan_study
     from frostline.features import FeatureStore
     from frostline.ledger import Ledger, RunRecord
     from frostline.models import list_backbones
@@ -62,7 +63,7 @@ _ROOMS = {
     "load_dataset": "data",
     "load_study": "study",
     "plan_study": "execution",
-    "run": "execution",
+    "run": "_run",
     "to_arrow": "report",
     "to_pandas": "report",
 }
