@@ -124,10 +124,10 @@ def test_images_may_be_files_pillow_images_or_arrays(copied: tuple[RunRecord, Pa
 def test_a_copied_run_is_known_by_its_folder(copied: tuple[RunRecord, Path]) -> None:
     record, folder = copied
     again = frostline.load_run(folder)
-    assert again == record
     assert again.directory == folder
     assert json.dumps(again.to_json()) == json.dumps({**record.to_json(), "directory": str(folder)})
-    assert frostline.load_run(str(folder)) == record
+    assert frostline.load_run(str(folder)) == again
+    assert (again.study_digest, again.definition) == (record.study_digest, record.definition)
 
 
 @pytest.fixture

@@ -17,17 +17,13 @@ __all__ = ["describe_cost", "seconds_left"]
 
 def seconds_left(context: Context, ledger: Ledger) -> float:
     """Return the predicted seconds of judging, passes that the cache doesn't have, epochs that the ledger doesn't."""
-    run, plan = context.run, context.plan
+    run = context.run
     if context.plain:
-        return plan.totals.plain_seconds
+        return context.plan.totals.plain_seconds
     # A run that is taken up again keeps to its first plan, which doesn't know what was stored since.
     missing = rows_missing(context.prepared, context.networks, context.engine, context.store)
-
-    def share_left(planned: PassPlan) -> float:
-        left = sum(max(missing(source, cut) for cut in planned.cuts) for source in planned.sources)
-        return left / max(planned.n_images, 1)
-
-    passes = sum(planned.seconds * share_left(planned) for planned in plan.passes)
+    plan = context.prepared.plan(decided=decided_by(ledger, run), missing=missing)
+    passes = sum(planned.seconds for planned in plan.passes)
     whole = sum(t.seconds for t in plan.trajectories)
     ahead = sum((t.epochs - len(ledger.epochs(run, t.id))) * t.seconds_per_epoch for t in plan.trajectories)
     training = plan.totals.training_seconds * ahead / whole if whole else 0.0

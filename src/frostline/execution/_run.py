@@ -27,7 +27,7 @@ from frostline.execution._recorder import LedgerRecorder
 from frostline.execution._resuming import decided_by, describe_basis, find_finished, take_up
 from frostline.execution._spent import Spent
 from frostline.execution._stored import rows_missing
-from frostline.execution._turns import apart, taking_turns
+from frostline.execution._turns import taking_turns
 from frostline.execution._units import units_of
 from frostline.execution.events import Event, Listener, Notice, RunFinished, RunFound, RunStarted
 from frostline.features import Engines, FeatureStore
@@ -57,48 +57,23 @@ def run(
     listener: Listener | None = None,
     began: float | None = None,
 ) -> RunRecord:
-    """Run a study and return what the ledger has of it.
-
-    A run of the same study that was interrupted is continued where it stopped; every number is then the one that the
-    uninterrupted run would have had. Of a study that has been run, on the same images with the same versions, the
-    finished run is returned. A run that another thread of the process has under way is waited for.
-
-    Example::
-
-        record = frostline.run("starter")
-        record.arm(record.chosen[0]).test_accuracy
-
-    Args:
-        study: what is asked: a Study, a study file, or the name of a built-in study.
-        plain: train each arm alone and uncut by the plain loop, the oracle.
-        workspace: the directory of results; ``runs`` in the working directory when left out.
-        resume: True insists on an interrupted run to continue, False starts a new one, None continues one if there is
-            one.
-        again: whether to train a study anew that has been run.
-        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        engine: of feature passes: ``auto``, ``openvino`` or ``torch``.
-        cache: whether activations are stored: ``auto`` where that is predicted cheaper, ``always``, ``never``.
-        disk: the most that the study's stored activations may take together, in bytes or as text such as ``10GB``;
-            what doesn't fit is recomputed. An interrupted run keeps to what it had chosen.
-        memory: the most that the process may take of memory, likewise; heads are trained in smaller groups to keep it.
-        listener: told each event as it happens; torch's random state is put back when it returns.
-        began: when whoever waits for the answer began to, in seconds since 1970; the call, when left out. What the run
-            took counts from there.
+    """Run a study and return what the ledger has of it, as ``frostline.run`` says, which also shows it.
 
     Raises:
         FrostlineError: anything a user can cause; what was finished before is kept.
         KeyboardInterrupt: the run was stopped, is marked so, and can be resumed.
     """
-    engines = Engines()
-    spent = Spent(time.time() if began is None else began, engines)
+    began = time.time() if began is None else began
     check_cache_policy(cache)
     budgets = read_budgets(disk, memory)
     asked = study if isinstance(study, Study) else load_study(study)
     place = Path(workspace) if workspace is not None else workspace_directory()
     chosen_device = choose_device(device)
     chosen_engine = "torch" if plain else choose_engine(engine, chosen_device)
-    emit = apart(listener or _ignore, chosen_device)
     fresh = again or resume is not None
+    engines = Engines()
+    spent = Spent(began, None if chosen_engine == "torch" else engines)
+    emit = listener or _ignore
     with taking_turns(emit, spent.waiting):
         return _run(
             asked, plain, place, resume, fresh, chosen_device, chosen_engine, cache, budgets, emit, engines, spent

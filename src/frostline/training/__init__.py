@@ -1,7 +1,8 @@
 """Trajectories: batch order, optimizers, the loop, checkpoints; and the plain loop that they must agree with."""
 
 from frostline.training._checkpoint import Checkpoint, load_checkpoint, load_tensors, save_checkpoint, save_tensors
-from frostline.training._epoch import Batch, dropout_stream, evaluate, train_epoch
+from frostline.training._dropout import DropoutStream
+from frostline.training._epoch import Batch, evaluate, train_epoch
 from frostline.training._heads import HeadEpoch, HeadsTraining
 from frostline.training._layout import apply_layout, in_layout
 from frostline.training._loss import build_loss, describe_divergence, has_diverged, score
@@ -18,6 +19,7 @@ from frostline.training._threads import on_threads
 __all__ = [
     "Batch",
     "Checkpoint",
+    "DropoutStream",
     "HeadEpoch",
     "HeadsTraining",
     "PhaseTraining",
@@ -33,7 +35,6 @@ __all__ = [
     "build_optimizer",
     "build_scheduler",
     "describe_divergence",
-    "dropout_stream",
     "evaluate",
     "evaluate_head",
     "frozen_changed",
