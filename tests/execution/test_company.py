@@ -8,7 +8,7 @@ import pytest
 from tests.execution.studies import LITE0, RESNET, numbers_of, small_study
 
 import frostline
-from frostline.execution._choice import choose_arms
+from frostline.execution._chosen import choose_arms
 from frostline.ledger import ArmRecord, EpochRow, Segment
 
 if TYPE_CHECKING:

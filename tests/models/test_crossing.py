@@ -11,7 +11,7 @@ from torch import nn
 from frostline.errors import ModelError
 from frostline.models import Backbone, Chain, build_chain, freeze
 from frostline.models._layout import lay_out
-from frostline.models._sources import Source
+from frostline.models._sources import NetworkSource
 from frostline.study import Head
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ X = torch.randn(3, 3, 16, 16, generator=torch.Generator().manual_seed(0))
 def backbone_of(module: nn.Module) -> Backbone:
     """A backbone of a network that no library knows."""
     mean, std = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
-    source = Source("toy", lambda _pretrained: module, lambda _path: None, None, mean, std, "bilinear")
+    source = NetworkSource("toy", lambda _pretrained: module, lambda _path: None, None, mean, std, "bilinear")
     return Backbone("toy", 16, module.eval(), "none", "random", "fc", source)
 
 

@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from frostline.models.facts import BackboneFacts
-    from frostline.plan import Source
+    from frostline.plan import RowSource
 
 
 def plan(
     *recipes: dict[str, Any],
     network: BackboneFacts | None = None,
-    share_missing: Callable[[Source, str], float] | None = None,
+    share_missing: Callable[[RowSource, str], float] | None = None,
     **changes: Any,
 ) -> Plan:
     arms = [Arm(name=f"arm{i}", recipe=Recipe(backbone="net", image_size=32, **r)) for i, r in enumerate(recipes)]
     costs = CostModel(network or facts(), rates(**changes))
 
-    def count(source: Source, cut: str) -> int:
+    def count(source: RowSource, cut: str) -> int:
         assert share_missing is not None
         n_images: int = {**COUNTS, "test": 10}[source.split] * source.views
         return round(n_images * share_missing(source, cut))
@@ -395,8 +395,8 @@ def test_compiling_is_counted_where_it_is_still_to_be_done() -> None:
     """A prefix whose training rows are stored may have to be compiled yet: for the rest of them, or for the test."""
     recipes = head(9), {"train_from": "late", "epochs": 9}
 
-    def added(rows_stored: Callable[[Source, str], bool]) -> tuple[float, float]:
-        def share(source: Source, cut: str) -> float:
+    def added(rows_stored: Callable[[RowSource, str], bool]) -> tuple[float, float]:
+        def share(source: RowSource, cut: str) -> float:
             return 0.0 if rows_stored(source, cut) else 1.0
 
         slow, fast = (plan(*recipes, share_missing=share, setup=setup).totals for setup in (4.0, 0.0))

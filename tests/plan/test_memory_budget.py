@@ -9,7 +9,7 @@ import pytest
 from tests.plan.networks import COUNTS, facts, rates
 
 from frostline.errors import BudgetError
-from frostline.plan import Budgets, CachePolicy, CostModel, Decided, Plan, _memory, build_plan, read_budgets
+from frostline.plan import Budgets, CachePolicy, CostModel, Decided, Plan, _memory_budget, build_plan, read_budgets
 from frostline.study import Arm, Recipe
 
 HEAD = {"train_from": "head", "epochs": 5}
@@ -89,7 +89,7 @@ def test_the_engine_is_counted_where_it_makes_rows(monkeypatch: pytest.MonkeyPat
     """Stored or computed anew; where the whole network runs in batches there is no inference engine to load."""
     asked = [(LATE, "always"), (LATE, "never"), ({**LATE, "frozen_norm": "batch"}, "auto")]
     before = [peak(recipe, cache=cache) for recipe, cache in asked]
-    monkeypatch.setattr(_memory, "ENGINE_BYTES", _memory.ENGINE_BYTES + 10**9)
+    monkeypatch.setattr(_memory_budget, "ENGINE_BYTES", _memory_budget.ENGINE_BYTES + 10**9)
     after = [peak(recipe, cache=cache) for recipe, cache in asked]
     assert [a - b for a, b in zip(after, before, strict=True)] == [10**9, 10**9, 0]
 

@@ -12,12 +12,12 @@ from frostline.data._workers import map_in_threads
 
 if TYPE_CHECKING:
     from frostline.data._decoding import Pixels
-    from frostline.data._source import Ids, Reader, Source
+    from frostline.data._source import Ids, ImageSource, Reader
 
 __all__ = ["check_images"]
 
 
-def check_images(source: Source, ids: Ids, *, remembered: bool) -> tuple[list[Outcome], Reader]:
+def check_images(source: ImageSource, ids: Ids, *, remembered: bool) -> tuple[list[Outcome], Reader]:
     """Return the outcome for each of some images, and their reader.
 
     ``remembered`` takes what an earlier check found in the same files, and reads nothing until it is needed.
@@ -44,7 +44,7 @@ def check_images(source: Source, ids: Ids, *, remembered: bool) -> tuple[list[Ou
 class _LateReader:
     """Opens a source's images when the first of them is read, by whichever thread."""
 
-    def __init__(self, source: Source, ids: Ids) -> None:
+    def __init__(self, source: ImageSource, ids: Ids) -> None:
         self._source, self._ids, self._lock = source, ids, Lock()
         self._read: Reader | None = None
 

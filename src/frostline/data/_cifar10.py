@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from frostline.data._source import Source
+from frostline.data._source import ImageSource
 from frostline.data_paths import data_path_fault, what_it_is
 from frostline.errors import DataError, DiskFullError
 from frostline.places import cache_directory
@@ -30,7 +30,7 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM)
 SILENCE_SECONDS = 60.0  # a server that says nothing for so long is taken for dead; urllib alone would wait for ever
 
 
-def open_cifar10(path: str | None, *, download: bool = True) -> Source:
+def open_cifar10(path: str | None, *, download: bool = True) -> ImageSource:
     """Return CIFAR-10 (Krizhevsky 2009), downloaded through torchvision where it isn't at hand.
 
     Every file is compared with the checksum that torchvision knows, whether downloaded or not. Two processes
@@ -68,7 +68,7 @@ def open_cifar10(path: str | None, *, download: bool = True) -> Source:
     def name(image: int) -> str:
         return f"train image {image}" if image < n_train else f"test image {image - n_train}"
 
-    return Source(
+    return ImageSource(
         classes=tuple(train.classes),
         labels=np.array([*train.targets, *test.targets], dtype=np.int64),
         parts={"train": np.arange(n_train), "test": np.arange(n_train, len(images))},

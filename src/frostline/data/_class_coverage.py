@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from frostline.data._dataset import Split
-    from frostline.data._source import Source
+    from frostline.data._source import ImageSource
 
 __all__ = ["trainable_classes", "warn_of_absent_classes"]
 
 LISTED = 5
 
 
-def trainable_classes(source: Source) -> tuple[Source, list[Skipped]]:
+def trainable_classes(source: ImageSource) -> tuple[ImageSource, list[Skipped]]:
     """Return the source without the classes that have no image in train, and all faults so far.
 
     Each image of such a class is a fault; a message has one line for all of them.

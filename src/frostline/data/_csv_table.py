@@ -17,7 +17,7 @@ from frostline.data._csv_paths import locate
 from frostline.data._dataset import Skipped
 from frostline.data._decoding import decode_image
 from frostline.data._labels import read_labels
-from frostline.data._source import SPLIT_NAMES, Source
+from frostline.data._source import SPLIT_NAMES, ImageSource
 from frostline.data._special_files import read_file
 from frostline.data._split_column import MOST_VALUES, Stated, find_stated, names_a_split
 from frostline.data_paths import data_path_fault
@@ -47,7 +47,7 @@ class _Rows:
     problems: list[tuple[int, str]] = field(default_factory=list)
 
 
-def open_csv(path: str, data: Data) -> Source:
+def open_csv(path: str, data: Data) -> ImageSource:
     """Return the images that a table lists, in its order.
 
     The table is UTF-8 text with a header; columns are separated by commas, semicolons, tabs or bars. Where a column
@@ -96,7 +96,7 @@ def open_csv(path: str, data: Data) -> Source:
     def read(image: int) -> Pixels:
         return decode_image(read_file(located.files[image]))
 
-    return Source(
+    return ImageSource(
         classes=labels.classes,
         labels=labels.labels,
         parts={name: ids for name, ids in parts.items() if name == "train" or len(ids)},

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from frostline.data._source import Source
+from frostline.data._source import ImageSource
 from frostline.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ FILE = "datasets/data/digits.csv.gz"
 """Where scikit-learn keeps the digits; not part of what it promises."""
 
 
-def open_digits() -> Source:
+def open_digits() -> ImageSource:
     """Return the digits, their 17 levels of grey spread over [0, 255].
 
     Raises:
@@ -33,7 +33,7 @@ def open_digits() -> Source:
     def read(image: int) -> Pixels:
         return np.repeat(grey[image][:, :, None], 3, axis=2)
 
-    return Source(
+    return ImageSource(
         classes=tuple(str(digit) for digit in range(10)),
         labels=labels,
         parts={"train": np.arange(len(grey), dtype=np.int64)},

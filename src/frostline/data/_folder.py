@@ -16,7 +16,7 @@ from frostline.data._folder_splits import find_layout
 from frostline.data._labels import read_labels
 from frostline.data._litter import DOCUMENT, Ignored, describe_ignored, names_a_document
 from frostline.data._opening import image_suffixes
-from frostline.data._source import SPLIT_NAMES, Source
+from frostline.data._source import SPLIT_NAMES, ImageSource
 from frostline.data._walking import list_folder, walk_files
 from frostline.data_paths import data_path_fault
 from frostline.errors import DataError
@@ -65,7 +65,7 @@ class _Listing:
         return os.fsencode(path.relative_to(self.root).as_posix()).decode("utf-8", "replace")
 
 
-def open_folder(path: str, data: Data) -> Source:
+def open_folder(path: str, data: Data) -> ImageSource:
     """Return the images of ``path/CLASS/...``, ``path/{train,val,test}/CLASS/...`` or ``path/CLASS/{train,val,test}``.
 
     Images are in the order of their paths. Folders below a class folder belong to the class; links are followed. What
@@ -97,7 +97,7 @@ def open_folder(path: str, data: Data) -> Source:
     return _source(f'data.path = "{path}"', listing, data.unlabelled, tuple(layout.notes))
 
 
-def _source(where: str, listing: _Listing, unlabelled: tuple[str, ...] | None, notes: tuple[str, ...]) -> Source:
+def _source(where: str, listing: _Listing, unlabelled: tuple[str, ...] | None, notes: tuple[str, ...]) -> ImageSource:
     paths = listing.paths
     labels = read_labels(
         where, listing.classes, unlabelled, lambda image: listing.name(paths[image]), also=listing.class_names
@@ -112,7 +112,7 @@ def _source(where: str, listing: _Listing, unlabelled: tuple[str, ...] | None, n
     def read(image: int) -> Pixels:
         return decode_image(paths[image].read_bytes())
 
-    return Source(
+    return ImageSource(
         classes=labels.classes,
         labels=labels.labels,
         parts={"train": np.empty(0, dtype=np.int64), **parts},

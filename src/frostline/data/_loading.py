@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from frostline.data._checking import check_images
-from frostline.data._choosing import choose_splits
 from frostline.data._class_coverage import trainable_classes, warn_of_absent_classes
 from frostline.data._copies import contradictions, repetitions
 from frostline.data._dataset import Dataset, Skipped, Split
 from frostline.data._fault_lines import count_faults, list_faults, warn_of_faults
 from frostline.data._litter import describe_ignored
-from frostline.data._source import SPLIT_NAMES, Ids, Source
+from frostline.data._source import SPLIT_NAMES, Ids, ImageSource
+from frostline.data._subsets import choose_splits
 from frostline.errors import DataError, FrostlineError, closest
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def load_dataset(data: Data, *, remembered: bool = False) -> Dataset:
     )
 
 
-def _open(data: Data) -> Source:
+def _open(data: Data) -> ImageSource:
     """Return the source; each one's reader is imported when it is asked for."""
     match data.source:
         case "digits":
@@ -135,7 +135,7 @@ def _split(name: str, ids: Ids, labels: Ids, digests: Mapping[int, str], without
     return Split(name, good, labels[good], tuple(digests[image] for image in good.tolist()))
 
 
-def _require_images(data: Data, source: Source, splits: list[Split], faults: list[Skipped]) -> None:
+def _require_images(data: Data, source: ImageSource, splits: list[Split], faults: list[Skipped]) -> None:
     """Raise when skipping left a split empty or a class untrained."""
     for split in splits:
         if not len(split):
@@ -151,13 +151,13 @@ def _require_images(data: Data, source: Source, splits: list[Split], faults: lis
         )
 
 
-def _taken(source: Source) -> tuple[str, ...]:
+def _taken(source: ImageSource) -> tuple[str, ...]:
     """Return a note on the splits that the source has none of."""
     missing = [name for name in ("val", "test") if name not in source.parts]
     return (f"{' and '.join(missing)}: taken from train, since the data have none",) if missing else ()
 
 
-def _passed_over(source: Source) -> tuple[str, ...]:
+def _passed_over(source: ImageSource) -> tuple[str, ...]:
     """Return a line that counts what was ignored among the files."""
     line = describe_ignored(source.ignored)
     return (line,) if line else ()

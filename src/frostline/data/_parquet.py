@@ -19,7 +19,7 @@ from frostline.data._parquet_columns import (
 )
 from frostline.data._parquet_files import DAMAGED, ParquetFile, first_line, open_files
 from frostline.data._parquet_labels import FileLabels, read_file_labels
-from frostline.data._source import SPLIT_NAMES, Ids, Reader, Source
+from frostline.data._source import SPLIT_NAMES, Ids, ImageSource, Reader
 from frostline.data._special_files import read_file
 from frostline.data._split_column import Stated, find_stated
 from frostline.errors import DataError
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["open_parquet"]
 
 
-def open_parquet(path: str, data: Data) -> Source:
+def open_parquet(path: str, data: Data) -> ImageSource:
     """Return the images of one file, or of a folder of ``train-*.parquet``, ``validation-*`` and ``test-*``.
 
     Only labels are read here; opening a reader reads the encoded bytes of the chosen rows, one row group at a time.
@@ -99,7 +99,7 @@ def open_parquet(path: str, data: Data) -> Source:
         value = values[files.index(file)][row - file.first]
         return Skipped(name(row), f"has no valid label ({label} = {value!r})")
 
-    return Source(
+    return ImageSource(
         classes=labels.classes,
         labels=labels.labels,
         parts=parts,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from frostline.data._dataset import Skipped
 
-__all__ = ["SPLIT_NAMES", "Ids", "Reader", "Source"]
+__all__ = ["SPLIT_NAMES", "Ids", "ImageSource", "Reader"]
 
 Ids: TypeAlias = NDArray[np.int64]
 Reader: TypeAlias = Callable[[int], Pixels]
@@ -25,7 +25,7 @@ SPLIT_NAMES = ("train", "val", "test")
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class ImageSource:
     """All images of a source; an image's id is its position in ``labels``.
 
     Attributes:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from frostline.execution._context import Context
     from frostline.execution._networks import Pretrained
     from frostline.features import Features, FeatureSpec
-    from frostline.plan import Activations, PassPlan, Source
+    from frostline.plan import Activations, PassPlan, RowSource
     from frostline.study import Recipe
 
 __all__ = ["engine_request", "make_pass", "open_features"]
@@ -138,6 +138,6 @@ def engine_request(context: Context, network: Pretrained, cuts: tuple[str, ...])
     return EngineRequest(key, make_prefix, lambda images: normalise(images, loaded.preprocessing), shapes, examples)
 
 
-def _spec(context: Context, source: Source, view: View | None, cut: str) -> FeatureSpec:
+def _spec(context: Context, source: RowSource, view: View | None, cut: str) -> FeatureSpec:
     costs = context.costs(source.backbone, source.image_size)
     return feature_spec(context.networks, context.engine, costs, source, view, cut)

@@ -13,7 +13,7 @@ import torch
 from frostline.errors import FrostlineError, LedgerError
 from frostline.execution._bench import Bench
 from frostline.execution._checks import check_networks, raise_problems
-from frostline.execution._choice import choose_arms, judge
+from frostline.execution._chosen import choose_arms, judge
 from frostline.execution._context import Context
 from frostline.execution._cost import describe_cost, seconds_left
 from frostline.execution._devices import choose_device, choose_engine, describe_provenance

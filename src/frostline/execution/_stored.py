@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from frostline.execution._networks import Networks
     from frostline.execution._prepare import Prepared
     from frostline.features import FeatureStore
-    from frostline.plan import CostModel, Missing, Source
+    from frostline.plan import CostModel, Missing, RowSource
 
 __all__ = ["feature_spec", "rows_missing", "views_of"]
 
 
-def views_of(source: Source) -> Sequence[View | None]:
+def views_of(source: RowSource) -> Sequence[View | None]:
     """Return the stored views of each image; one, the image as it is, without augmentation."""
     if source.augmentation == "none" or source.view_seed is None:
         return [None]
@@ -33,7 +33,7 @@ def feature_spec(
     networks: Networks,
     engine: str,
     costs: CostModel,
-    source: Source,
+    source: RowSource,
     view: View | None,
     cut: str,
 ) -> FeatureSpec:
@@ -64,7 +64,7 @@ def rows_missing(prepared: Prepared, networks: Networks, engine: str, store: Fea
     """Return a function that counts the rows of a source at a cut that aren't in the cache; it looks once for each."""
 
     @cache
-    def missing(source: Source, cut: str) -> int:
+    def missing(source: RowSource, cut: str) -> int:
         costs = prepared.costs[source.backbone, source.image_size]
         of_view = partial(feature_spec, networks, engine, costs, source, cut=cut)
         images = prepared.dataset.split(source.split).digests

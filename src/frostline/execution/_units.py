@@ -71,7 +71,7 @@ class TrajectoryUnit:
 
 
 Unit: TypeAlias = PassUnit | HeadsUnit | TrajectoryUnit
-U = TypeVar("U", PassUnit, HeadsUnit, TrajectoryUnit)
+U = TypeVar("U", bound=PassUnit | HeadsUnit | TrajectoryUnit)
 
 
 def units_of(plan: Plan, *, parts: int = 1) -> list[Unit]:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from frostline.models._classifier import isolate_classifier
 from frostline.models._measured import describe_layout, facts_of_layout
-from frostline.models._sources import Source, find_source
+from frostline.models._sources import NetworkSource, find_source
 from frostline.models._weights import digest_tensors, load_network
 
 if TYPE_CHECKING:
     from torch import nn
 
     from frostline.data import Preprocessing
-    from frostline.models._layout import Layout
+    from frostline.models._layout import StageLayout
     from frostline.models.facts import BackboneFacts
 
 __all__ = ["Backbone", "load_backbone"]
@@ -36,7 +36,7 @@ class Backbone:
     weights: str
     weights_from: str
     head_path: str
-    _source: Source
+    _source: NetworkSource
     notes: tuple[str, ...] = ()
 
     @property
@@ -63,7 +63,7 @@ class Backbone:
         return digest if own is None else sha256(f"{own.code}:{digest}".encode()).hexdigest()
 
     @cached_property
-    def layout(self) -> Layout:
+    def layout(self) -> StageLayout:
         """Its stages and cuts, found on first use."""
         return describe_layout(self._source, self.module, self.head_path, self.image_size)
 

@@ -15,12 +15,12 @@ from frostline.errors import ModelError, WeightsError
 if TYPE_CHECKING:
     from torch import nn
 
-    from frostline.models._sources import Source
+    from frostline.models._sources import NetworkSource
 
 __all__ = ["build_pretrained"]
 
 
-def build_pretrained(source: Source) -> nn.Module:
+def build_pretrained(source: NetworkSource) -> nn.Module:
     """Return a network with its library's own weights.
 
     Raises:
@@ -47,7 +47,7 @@ def build_pretrained(source: Source) -> nn.Module:
         ) from error
 
 
-def _cached_file(source: Source) -> Path:
+def _cached_file(source: NetworkSource) -> Path:
     """Return where the library keeps the file, whether or not it is there yet."""
     if source.hub is not None:
         from huggingface_hub import try_to_load_from_cache
@@ -59,7 +59,7 @@ def _cached_file(source: Source) -> Path:
     return Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(str(source.url)).path).name
 
 
-def _address(source: Source) -> str:
+def _address(source: NetworkSource) -> str:
     if source.hub is None:
         return str(source.url)
     from huggingface_hub import hf_hub_url
@@ -67,7 +67,7 @@ def _address(source: Source) -> str:
     return hf_hub_url(source.hub, "model.safetensors")
 
 
-def _remedy(source: Source, cached: Path) -> str:
+def _remedy(source: NetworkSource, cached: Path) -> str:
     if source.hub is None:
         return f"Without a network, put that file at {cached}, or set weights to a local file"
     return "Without a network, fetch that file elsewhere and set weights to its local path"

@@ -15,7 +15,7 @@ from frostline.models._tracing import UntraceableError, first_line
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["Cut", "Layout", "NotRunnableError", "lay_out", "runs_at"]
+__all__ = ["Cut", "NotRunnableError", "StageLayout", "lay_out", "runs_at"]
 
 _RESERVED = {"input", "head", "all", "stem"}
 """Words of ours; a module of that name is reached under the names of the modules within it."""
@@ -36,7 +36,7 @@ class Cut:
 
 
 @dataclass(frozen=True)
-class Layout:
+class StageLayout:
     """What a network is made of, in execution order; compiled once and then only read.
 
     ``head_features`` is D, the length of what the classifier takes. ``analysis`` is None, and ``why_not`` says why, for
@@ -69,7 +69,7 @@ class Layout:
         return max(i for i, stage in enumerate(self.stages) if stage.position <= position)
 
 
-def lay_out(module: nn.Module, head_path: str, image_size: int) -> Layout:
+def lay_out(module: nn.Module, head_path: str, image_size: int) -> StageLayout:
     """Return the layout of a network whose classifier is the module at ``head_path``.
 
     Raises:
@@ -105,7 +105,7 @@ def lay_out(module: nn.Module, head_path: str, image_size: int) -> Layout:
     # A stage that can't be cut off belongs to the one before it.
     stages = tuple(StageStart(named[s.position], s.position) for s in stages if s.position in named)
     has_numbers = not next(module.parameters()).is_meta
-    return Layout(image_size, head_path, features[0], steps, stages, cuts, refused, analysis, why_not, has_numbers)
+    return StageLayout(image_size, head_path, features[0], steps, stages, cuts, refused, analysis, why_not, has_numbers)
 
 
 def runs_at(module: nn.Module, head_path: str, image_size: int) -> bool:

@@ -12,12 +12,12 @@ from torch.nn.modules.conv import _ConvNd
 
 from frostline.errors import ModelError
 from frostline.models._classifier import isolate_classifier
-from frostline.models._layout import Cut, Layout, NotRunnableError, lay_out, runs_at
+from frostline.models._layout import Cut, NotRunnableError, StageLayout, lay_out, runs_at
 from frostline.models._sources import find_source
 from frostline.models.facts import BackboneFacts, CutFacts, StageFacts
 
 if TYPE_CHECKING:
-    from frostline.models._sources import Source
+    from frostline.models._sources import NetworkSource
 
 __all__ = ["describe_layout", "facts_of_layout", "measure_backbone"]
 
@@ -42,7 +42,7 @@ def measure_backbone(backbone: str, image_size: int, any_size: bool = False) -> 
     return _measure(source, source.build_random(), image_size)
 
 
-def _build_without_numbers(source: Source) -> nn.Module | None:
+def _build_without_numbers(source: NetworkSource) -> nn.Module | None:
     """Return a network on the meta device, None where its code computes with numbers while it is built."""
     try:
         with torch.device("meta"):
@@ -53,13 +53,13 @@ def _build_without_numbers(source: Source) -> nn.Module | None:
         return None
 
 
-def _measure(source: Source, module: nn.Module, image_size: int) -> BackboneFacts:
+def _measure(source: NetworkSource, module: nn.Module, image_size: int) -> BackboneFacts:
     module.eval()
     head_path = isolate_classifier(module, source.backbone)
     return facts_of_layout(source, module, describe_layout(source, module, head_path, image_size))
 
 
-def describe_layout(source: Source, module: nn.Module, head_path: str, image_size: int) -> Layout:
+def describe_layout(source: NetworkSource, module: nn.Module, head_path: str, image_size: int) -> StageLayout:
     """Return the layout of a network of a source, found once for all of them, as that takes up to a second.
 
     Raises:
@@ -82,7 +82,7 @@ def describe_layout(source: Source, module: nn.Module, head_path: str, image_siz
     return source.layouts[key]
 
 
-def facts_of_layout(source: Source, module: nn.Module, layout: Layout) -> BackboneFacts:
+def facts_of_layout(source: NetworkSource, module: nn.Module, layout: StageLayout) -> BackboneFacts:
     """Return a layout's facts as plain data."""
     sizes = {name: p.numel() for name, p in module.named_parameters()}
     head = sum(p.numel() for p in module.get_submodule(layout.head_path).parameters())

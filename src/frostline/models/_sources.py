@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from frostline.models._layout import Layout
+    from frostline.models._layout import StageLayout
     from frostline.models._own import OwnNetwork
 
-__all__ = ["Source", "find_source"]
+__all__ = ["NetworkSource", "find_source"]
 
 Interpolation = Literal["bilinear", "bicubic", "nearest"]
 
 
 @dataclass(frozen=True)
-class Source:
+class NetworkSource:
     """How a library builds a backbone.
 
     ``build(pretrained)`` makes the network for the image size asked; ``url``, or ``hub`` on the Hugging Face hub, is
@@ -51,7 +51,7 @@ class Source:
     hub: str | None = None
     own: OwnNetwork | None = None
     own_size: int | None = None
-    layouts: dict[tuple[str, int], Layout] = field(default_factory=dict, init=False, repr=False, compare=False)
+    layouts: dict[tuple[str, int], StageLayout] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def build_random(self) -> nn.Module:
         """Return the network with random weights, or its function's, the same in every call; no generator is moved.
@@ -71,7 +71,7 @@ class Source:
                 ) from error
 
 
-def find_source(backbone: str, image_size: int, *, any_size: bool) -> Source:
+def find_source(backbone: str, image_size: int, *, any_size: bool) -> NetworkSource:
     """Return how to build a backbone for images of a size.
 
     Args:
@@ -86,7 +86,7 @@ def find_source(backbone: str, image_size: int, *, any_size: bool) -> Source:
 
 
 @lru_cache(maxsize=2)
-def _find_source(backbone: str, image_size: int, any_size: bool, own: OwnNetwork | None) -> Source:
+def _find_source(backbone: str, image_size: int, any_size: bool, own: OwnNetwork | None) -> NetworkSource:
     check_backbone(backbone)
     if own is not None and not own.registered:
         return _own_source(own, image_size)
@@ -95,7 +95,7 @@ def _find_source(backbone: str, image_size: int, any_size: bool, own: OwnNetwork
     return _torchvision_source(backbone, image_size, any_size)
 
 
-def _torchvision_source(backbone: str, image_size: int, any_size: bool) -> Source:
+def _torchvision_source(backbone: str, image_size: int, any_size: bool) -> NetworkSource:
     import torchvision
 
     weights = torchvision.models.get_model_weights(backbone).DEFAULT
@@ -128,7 +128,7 @@ def _torchvision_source(backbone: str, image_size: int, any_size: bool) -> Sourc
 
     mean, std = tuple(preset.mean), tuple(preset.std)
     own_size = int(preset.crop_size[0])
-    return Source(
+    return NetworkSource(
         backbone, build, lambda _tensors: None, weights.url, mean, std, preset.interpolation.value, own_size=own_size
     )
 
@@ -139,18 +139,18 @@ def _accepted(builder: Callable[..., nn.Module]) -> set[str]:
     return set(inspect.signature(network).parameters)
 
 
-def _own_source(own: OwnNetwork, image_size: int) -> Source:
+def _own_source(own: OwnNetwork, image_size: int) -> NetworkSource:
     def build(_pretrained: bool) -> nn.Module:
         return build_own(own, image_size)
 
-    unnamed = Source(
+    unnamed = NetworkSource(
         own.name, build, lambda _tensors: None, None, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "bilinear", own=own
     )
     mean, std, interpolation = expected_images(unnamed.build_random())
     return replace(unnamed, mean=mean, std=std, interpolation=interpolation)
 
 
-def _timm_source(backbone: str, image_size: int, own: OwnNetwork | None) -> Source:
+def _timm_source(backbone: str, image_size: int, own: OwnNetwork | None) -> NetworkSource:
     import timm
 
     name = backbone.removeprefix(TIMM)
@@ -191,6 +191,6 @@ def _timm_source(backbone: str, image_size: int, own: OwnNetwork | None) -> Sour
             return None
 
     own_size = None if cfg is None else int(cfg.input_size[-1])
-    return Source(
+    return NetworkSource(
         backbone, build_registered, build_from_tensors, url, mean, std, interpolation, hub, own, own_size=own_size
     )

@@ -19,7 +19,7 @@ from frostline.models._weights_file import read_weights_file
 if TYPE_CHECKING:
     from torch import nn
 
-    from frostline.models._sources import Source
+    from frostline.models._sources import NetworkSource
     from frostline.models._weights_file import WeightsFile
 
 __all__ = ["LoadedNetwork", "digest_tensors", "load_network"]
@@ -33,7 +33,7 @@ class LoadedNetwork(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def load_network(source: Source, weights: str, weights_key: str | None = None) -> LoadedNetwork:
+def load_network(source: NetworkSource, weights: str, weights_key: str | None = None) -> LoadedNetwork:
     """Return a network with its weights.
 
     Args:
@@ -71,7 +71,7 @@ def digest_tensors(tensors: dict[str, torch.Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _load_file(source: Source, file: WeightsFile, path: Path) -> tuple[nn.Module, tuple[str, ...]]:
+def _load_file(source: NetworkSource, file: WeightsFile, path: Path) -> tuple[nn.Module, tuple[str, ...]]:
     """Return a network with the tensors of a file, and what was left out of it."""
     module = source.build_random()
     own = module.state_dict()
@@ -90,7 +90,11 @@ def _load_file(source: Source, file: WeightsFile, path: Path) -> tuple[nn.Module
 
 
 def _convert(
-    source: Source, given: dict[str, torch.Tensor], own: dict[str, torch.Tensor], heads: tuple[str, ...], path: Path
+    source: NetworkSource,
+    given: dict[str, torch.Tensor],
+    own: dict[str, torch.Tensor],
+    heads: tuple[str, ...],
+    path: Path,
 ) -> nn.Module | None:
     """Return a network as its library reads a file's tensors; None where it has no way, or this is another network."""
     prefix = find_prefix(given, own, heads)

@@ -14,7 +14,7 @@ from frostline.plan._plan import (
     GroupPlan,
     PassPlan,
     Plan,
-    Source,
+    RowSource,
     Totals,
     TrajectoryPlan,
 )
@@ -37,8 +37,8 @@ __all__ = [
     "PassPlan",
     "Plan",
     "Rates",
+    "RowSource",
     "SeedHeads",
-    "Source",
     "Totals",
     "TrajectoryPlan",
     "build_plan",

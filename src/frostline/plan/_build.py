@@ -6,15 +6,15 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from frostline.plan._budgets import NO_BUDGETS
-from frostline.plan._choices import Choice, choose_modes
 from frostline.plan._compiling import Compiling
 from frostline.plan._costs import EpochWork
 from frostline.plan._groups import Grouping, group_nodes
-from frostline.plan._judging import price_judging
 from frostline.plan._passes import Need, gather_needs, plan_passes, test_bytes
 from frostline.plan._peaks import Peaks
 from frostline.plan._plan import ArmPlan, CachePolicy, Plan, Totals, TrajectoryPlan
 from frostline.plan._side_by_side import lay_side_by_side
+from frostline.plan._storing import Choice, choose_modes
+from frostline.plan._test_cost import price_judging
 from frostline.plan._trajectories import Node, grow_tree
 
 if TYPE_CHECKING:

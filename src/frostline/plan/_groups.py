@@ -14,10 +14,10 @@ from frostline.plan._stacking import SeedHeads, divide_heads, stack_lanes
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from frostline.plan._choices import Choice
     from frostline.plan._costs import CostModel, EpochWork
     from frostline.plan._peaks import Peaks
     from frostline.plan._plan import Decided
+    from frostline.plan._storing import Choice
     from frostline.plan._trajectories import Node
     from frostline.study import Arm, Recipe
 

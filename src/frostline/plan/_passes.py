@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from frostline.plan._numerics import pass_batch_size
-from frostline.plan._plan import PassPlan, Source
+from frostline.plan._plan import PassPlan, RowSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Missing", "Need", "gather_needs", "plan_passes", "source_of", "stored_bytes", "test_bytes"]
 
-Missing: TypeAlias = Callable[[Source, str], int]
+Missing: TypeAlias = Callable[[RowSource, str], int]
 """Counts the rows of a source, of all its views, that are not stored at a cut yet."""
 
 
@@ -28,7 +28,7 @@ Missing: TypeAlias = Callable[[Source, str], int]
 class Need:
     """The rows of one source at some cuts, with the arms (by index) that use each cut."""
 
-    source: Source
+    source: RowSource
     n_images: int
     costs: CostModel
     count_missing: Missing | None = None
@@ -103,7 +103,7 @@ def gather_needs(
     missing: Missing | None = None,
 ) -> list[Need]:
     """Return what must be stored for cached trajectories, given as cut, kind of numbers and the indices of arms."""
-    needs: dict[Source, Need] = {}
+    needs: dict[RowSource, Need] = {}
     for cut, activations, indices in cached:
         for index in indices:
             recipe = arms[index].recipe
@@ -115,11 +115,11 @@ def gather_needs(
     return list(needs.values())
 
 
-def source_of(recipe: Recipe, split: str, activations: Activations) -> Source:
+def source_of(recipe: Recipe, split: str, activations: Activations) -> RowSource:
     """Return which images of a split go through which prefix for a recipe, and how the results are kept."""
     augmented = split == "train" and recipe.augmentation != "none"
     views = recipe.views if augmented and isinstance(recipe.views, int) else 1
-    return Source(
+    return RowSource(
         backbone=recipe.backbone,
         weights=recipe.weights,
         image_size=recipe.image_size,

@@ -6,15 +6,15 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from frostline.errors import BudgetError
-from frostline.plan._memory import BASE_BYTES, heads_bytes, pass_bytes, resident_bytes, trajectory_bytes
+from frostline.plan._memory_budget import BASE_BYTES, heads_bytes, pass_bytes, resident_bytes, trajectory_bytes
 from frostline.quantities import format_bytes, format_number_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from frostline.plan._choices import Choice
     from frostline.plan._costs import CostModel, EpochWork
     from frostline.plan._passes import Need
+    from frostline.plan._storing import Choice
     from frostline.plan._trajectories import Node
     from frostline.study import Arm, Recipe
 

@@ -18,7 +18,7 @@ __all__ = [
     "Mode",
     "PassPlan",
     "Plan",
-    "Source",
+    "RowSource",
     "Totals",
     "TrajectoryPlan",
 ]
@@ -46,7 +46,7 @@ class Decided(NamedTuple):
     group: str | None = None
 
 
-class Source(NamedTuple):
+class RowSource(NamedTuple):
     """What goes through which prefix: passes with equal sources are one."""
 
     backbone: str
@@ -90,10 +90,10 @@ class PassPlan:
         return sum(self.splits.values()) * self.views
 
     @property
-    def sources(self) -> tuple[Source, ...]:
+    def sources(self) -> tuple[RowSource, ...]:
         """What goes through the prefix, split by split."""
         return tuple(
-            Source(
+            RowSource(
                 self.backbone,
                 self.weights,
                 self.image_size,

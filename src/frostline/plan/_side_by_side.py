@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from frostline.plan._choices import Choice
     from frostline.plan._costs import CostModel, EpochWork
     from frostline.plan._groups import Grouping
     from frostline.plan._peaks import Peaks
+    from frostline.plan._storing import Choice
     from frostline.plan._trajectories import Node
     from frostline.study import Arm, Recipe
 

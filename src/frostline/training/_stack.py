@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HeadStack", "StackMember", "StackSpec"]
 
-Batch: TypeAlias = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+StackBatch: TypeAlias = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 """The inputs of a batch, [B, D], and its targets: see ``Targets``."""
 
 Gradients: TypeAlias = tuple[torch.Tensor, list[torch.Tensor]]
@@ -173,7 +173,7 @@ class HeadStack:
         named = zip(self._shapes.items(), rows, strict=True)
         return {name: out_of_rows(row.unsqueeze(0), shape)[0] for (name, shape), row in named}
 
-    def _batches(self, spec: StackSpec, order: Sequence[NDArray[np.int64]], epoch: int) -> Iterator[Batch]:
+    def _batches(self, spec: StackSpec, order: Sequence[NDArray[np.int64]], epoch: int) -> Iterator[StackBatch]:
         for sizes, inputs, labels in _reads(
             spec.train_rows, order, epoch, self._device, ROWS_AT_ONCE // len(self._specs)
         ):
@@ -210,7 +210,7 @@ class HeadStack:
             outputs.append(torch.baddbmm(bias.unsqueeze(2), weight, outputs[-1]))
         return outputs
 
-    def _backward(self, batches: Sequence[Batch], masks: Sequence[torch.Tensor]) -> Gradients:
+    def _backward(self, batches: Sequence[StackBatch], masks: Sequence[torch.Tensor]) -> Gradients:
         """Return each head's mean loss on its seed's batch, [S], and its gradients as rows, in the parameters' order.
 
         The cross-entropy of a target distribution q is -sum(q log p), its gradient in the logits p sum(q) - q.

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from frostline.models.facts import BackboneFacts, CutFacts
-    from frostline.plan._choices import Choice
     from frostline.plan._costs import CostModel, EpochWork
     from frostline.plan._passes import Need
+    from frostline.plan._storing import Choice
     from frostline.study import Recipe
 
 __all__ = ["BASE_BYTES", "heads_bytes", "pass_bytes", "resident_bytes", "trajectory_bytes"]

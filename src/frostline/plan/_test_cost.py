@@ -11,10 +11,10 @@ from frostline.plan._passes import source_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from frostline.plan._choices import Choice
     from frostline.plan._compiling import Compiling
     from frostline.plan._costs import CostModel
     from frostline.plan._passes import Need
+    from frostline.plan._storing import Choice
     from frostline.study import Arm, Recipe
 
 __all__ = ["Judging", "price_judging"]

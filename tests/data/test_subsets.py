@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from frostline.data._choosing import allocate, choose_splits
+from frostline.data._subsets import allocate, choose_splits
 from frostline.errors import DataError
 
 Ids = NDArray[np.int64]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from frostline.plan._disk import Candidate
+from frostline.plan._disk_budget import Candidate
 from frostline.plan._passes import gather_needs
 from frostline.quantities import format_seconds
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from frostline.plan._trajectories import Node
     from frostline.study import Arm, Recipe
 
-__all__ = ["Group"]
+__all__ = ["StoringGain"]
 
 
-class Group:
+class StoringGain:
     """Trajectories that take the same images through the same prefix, to one or more cuts.
 
     ``wanted`` are the cuts whose rows are to be stored, all of them to begin with.

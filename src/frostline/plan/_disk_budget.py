@@ -12,19 +12,19 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from frostline.models.facts import CutFacts
-    from frostline.plan._plan import Activations, Source
+    from frostline.plan._plan import Activations, RowSource
     from frostline.study import Recipe
 
-__all__ = ["Candidate", "Place", "Rows", "Shelf", "choose_halved", "fit", "kind_of", "rows_of"]
+__all__ = ["Candidate", "Place", "RowsAt", "Shelf", "choose_halved", "fit", "kind_of", "rows_of"]
 
 FOLDER_BYTES, RECORD_BYTES_PER_ROW = 4096, 18
 """What the store writes beside rows, rounded up: for each set of them what it is, for each row image and checksum."""
 
 
-class Rows(NamedTuple):
+class RowsAt(NamedTuple):
     """The rows of one source at one cut."""
 
-    source: Source
+    source: RowSource
     cut: str
 
 
@@ -41,7 +41,7 @@ class Candidate:
     operations: float
 
     @property
-    def network(self) -> Source:
+    def network(self) -> RowSource:
         """The validation images through this network: what shares a pass with it is kept in the same numbers."""
         return source_of(self.recipe, "val", "float32")
 
@@ -54,26 +54,26 @@ class Shelf:
     """
 
     def __init__(self) -> None:
-        self._bytes: dict[Rows, int] = {}
+        self._bytes: dict[RowsAt, int] = {}
         self._stored = 0
-        self._tests: dict[Source, int] = {}
+        self._tests: dict[RowSource, int] = {}
 
     @property
     def total(self) -> int:
         """The bytes of everything on the shelf."""
         return self._stored + max(self._tests.values(), default=0)
 
-    def extra(self, rows: Mapping[Rows, int]) -> int:
+    def extra(self, rows: Mapping[RowsAt, int]) -> int:
         """Return the bytes that some rows would add."""
         stored, tests = self._with(rows)
         return stored + max(tests.values(), default=0) - self.total
 
-    def add(self, rows: Mapping[Rows, int]) -> None:
+    def add(self, rows: Mapping[RowsAt, int]) -> None:
         """Put rows on the shelf; those that are there already take no more room."""
         self._stored, self._tests = self._with(rows)
         self._bytes |= rows
 
-    def _with(self, rows: Mapping[Rows, int]) -> tuple[int, dict[Source, int]]:
+    def _with(self, rows: Mapping[RowsAt, int]) -> tuple[int, dict[RowSource, int]]:
         stored, tests = self._stored, dict(self._tests)
         for key, n_bytes in rows.items():
             if key in self._bytes:
@@ -85,14 +85,14 @@ class Shelf:
         return stored, tests
 
 
-def rows_of(recipe: Recipe, cut: CutFacts, activations: Activations, counts: Mapping[str, int]) -> dict[Rows, int]:
+def rows_of(recipe: Recipe, cut: CutFacts, activations: Activations, counts: Mapping[str, int]) -> dict[RowsAt, int]:
     """Return the bytes on disk of the rows that training a recipe from a cut needs, and then its test."""
     sizes = {}
     for split in ("train", "val", "test"):
         source = source_of(recipe, split, activations)
         n = counts[split] * source.views
         beside = FOLDER_BYTES * source.views + RECORD_BYTES_PER_ROW * n
-        sizes[Rows(source, cut.name)] = stored_bytes(n, cut, activations) + beside
+        sizes[RowsAt(source, cut.name)] = stored_bytes(n, cut, activations) + beside
     return sizes
 
 
@@ -109,15 +109,15 @@ def choose_halved(
     candidates: Sequence[Candidate],
     counts: Mapping[str, int],
     disk: int | None,
-    taken: Sequence[Mapping[Rows, int]] = (),
-) -> frozenset[Source]:
+    taken: Sequence[Mapping[RowsAt, int]] = (),
+) -> frozenset[RowSource]:
     """Return the networks whose ``auto`` is float16, were everything stored that can be: sizes decide, and no clock.
 
     A recipe's ``auto`` is float32 where that lets everything be stored that float16 would, network by network: the
     cuts of one network come out of one pass.
     """
     autos = list(dict.fromkeys(c.network for c in candidates if c.recipe.activations == "auto"))
-    halved: frozenset[Source] = frozenset()
+    halved: frozenset[RowSource] = frozenset()
     places, _ = fit(candidates, counts, disk, taken, halved)
     if not autos or not _refused(places):
         return halved
@@ -135,8 +135,8 @@ def fit(
     candidates: Sequence[Candidate],
     counts: Mapping[str, int],
     disk: int | None,
-    taken: Sequence[Mapping[Rows, int]] = (),
-    halved: Collection[Source] = (),
+    taken: Sequence[Mapping[RowsAt, int]] = (),
+    halved: Collection[RowSource] = (),
 ) -> tuple[list[Place], int]:
     """Choose which candidates are stored within a budget, those first that save the most work for a byte.
 
@@ -182,7 +182,7 @@ def _refused(places: Sequence[Place]) -> set[int]:
     return {i for i, place in enumerate(places) if place.refused is not None}
 
 
-def kind_of(candidate: Candidate, halved: Collection[Source]) -> Activations:
+def kind_of(candidate: Candidate, halved: Collection[RowSource]) -> Activations:
     """Return the numbers of a candidate's rows, stored or computed anew."""
     if candidate.recipe.activations != "auto":
         return candidate.recipe.activations

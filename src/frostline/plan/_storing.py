@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from frostline.errors import BudgetError
-from frostline.plan._disk import choose_halved, fit, kind_of, rows_of
+from frostline.plan._disk_budget import choose_halved, fit, kind_of, rows_of
 from frostline.plan._passes import source_of
-from frostline.plan._weighing import Group
+from frostline.plan._storing_gain import StoringGain
 from frostline.quantities import format_bytes
 
 if TYPE_CHECKING:
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from frostline.models.facts import BackboneFacts, CutFacts
     from frostline.plan._costs import CostModel, EpochWork
-    from frostline.plan._disk import Place, Rows
+    from frostline.plan._disk_budget import Place, RowsAt
     from frostline.plan._passes import Missing
-    from frostline.plan._plan import Activations, CachePolicy, Decided, Mode, Source
+    from frostline.plan._plan import Activations, CachePolicy, Decided, Mode, RowSource
     from frostline.plan._trajectories import Node
     from frostline.study import Arm, Recipe
 
@@ -68,7 +68,7 @@ def choose_modes(
         choices[node.id] = settled
         if settled.mode == "cached":
             taken.append(rows_of(recipe, settled.cut, settled.activations, counts))
-    weighed = [Group(group, arms, works, counts, costs_of, missing) for group in groups.values()]
+    weighed = [StoringGain(group, arms, works, counts, costs_of, missing) for group in groups.values()]
     halved = choose_halved([group.candidate(cut) for group in weighed for cut in group.wanted], counts, disk, taken)
     shelved: list[dict[str, Place]] = [{} for _ in weighed]
     if cache != "never":
@@ -90,11 +90,11 @@ def choose_modes(
 
 
 def _store_all(
-    groups: Sequence[Group],
+    groups: Sequence[StoringGain],
     counts: Mapping[str, int],
     disk: int | None,
-    taken: Sequence[Mapping[Rows, int]],
-    halved: Collection[Source],
+    taken: Sequence[Mapping[RowsAt, int]],
+    halved: Collection[RowSource],
 ) -> list[dict[str, Place]]:
     """Return where every cut of every group is stored; BudgetError where they don't fit."""
     candidates = [group.candidate(cut) for group in groups for cut in group.wanted]
@@ -111,11 +111,11 @@ def _store_all(
 
 
 def _store_what_pays(
-    groups: Sequence[Group],
+    groups: Sequence[StoringGain],
     counts: Mapping[str, int],
     disk: int | None,
-    taken: Sequence[Mapping[Rows, int]],
-    halved: Collection[Source],
+    taken: Sequence[Mapping[RowsAt, int]],
+    halved: Collection[RowSource],
 ) -> list[dict[str, Place]]:
     """Return where the cuts that save time are stored, as far as they fit, and why the others of them don't."""
     for group in groups:
@@ -133,7 +133,7 @@ def _store_what_pays(
             return shelved
 
 
-def _by_group(groups: Sequence[Group], places: Sequence[Place]) -> list[dict[str, Place]]:
+def _by_group(groups: Sequence[StoringGain], places: Sequence[Place]) -> list[dict[str, Place]]:
     """Sort the places of every group's wanted cuts, in order, by group and cut."""
     rest = iter(places)
     return [{cut: next(rest) for cut in group.wanted} for group in groups]
