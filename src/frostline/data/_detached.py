@@ -13,7 +13,8 @@ __all__ = ["detach"]
 
 def detach(dataset: Dataset) -> Dataset:
     """Return the same dataset so that it can be pickled; who needs a pixel of it loads the images again."""
-    return replace(dataset, read=_absent, name_of=_absent)
+    named = (pair for split in dataset.splits for pair in zip(split.ids.tolist(), dataset.names(split), strict=True))
+    return replace(dataset, read=_absent, name_of=dict(named).__getitem__)
 
 
 def _absent(image: int) -> NoReturn:
