@@ -153,17 +153,12 @@ def test_heads_of_two_networks_are_divided_by_themselves() -> None:
     assert sorted(len(group.trajectories) for group in made.groups) == [1, 5, 5]
 
 
-def decided_by(made: Plan) -> dict[str, Decided]:
-    groups = {id_: group.id for group in made.groups for id_ in group.trajectories}
-    return {t.id: Decided(t.mode, t.activations, groups[t.id]) for t in made.trajectories}
-
-
 @pytest.mark.parametrize("share", [1.0, 0.5, 0.0])
 @pytest.mark.parametrize("again", [None, 1.0])
 def test_a_resumed_plan_keeps_its_groups(share: float, again: float | None) -> None:
     one, together = peak(HEADS[0], n_classes=WIDE), peak(*HEADS, n_classes=WIDE)
     first = plan(*HEADS, n_classes=WIDE, memory=one + int((together - one) * share))
-    resumed = plan(*HEADS, n_classes=WIDE, memory=None if again is None else together, decided=decided_by(first))
+    resumed = plan(*HEADS, n_classes=WIDE, memory=None if again is None else together, decided=first.decided)
     assert [(group.id, group.trajectories) for group in resumed.groups] == [
         (group.id, group.trajectories) for group in first.groups
     ]
@@ -177,7 +172,7 @@ def test_a_resumed_plan_whose_groups_need_too_much_is_refused() -> None:
         r"budget of .*: use a smaller study, begin anew with --no-resume \(resume=False in Python\), or raise --memory"
     )
     with pytest.raises(BudgetError, match=message):
-        plan(*HEADS, n_classes=WIDE, memory=first.totals.peak_bytes - 1, decided=decided_by(first))
+        plan(*HEADS, n_classes=WIDE, memory=first.totals.peak_bytes - 1, decided=first.decided)
 
 
 @pytest.mark.parametrize(

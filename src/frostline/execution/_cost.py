@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from frostline.execution._resuming import decided_by
 from frostline.execution._stored import rows_missing
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ def describe_cost(context: Context) -> dict[str, Any]:
     # What a pass over all of its images would take: an arm alone would find nothing in the cache.
     whole = {name: passes[name] * row.n_images / row.n_passed for name, row in made.items() if not row.reused}
     measured = {**whole, **{id_: sum(rows) / len(rows) for id_, rows in epochs.items() if rows}}
-    again = context.prepared.plan(decided=decided_by(context.ledger, context.run), measured=measured)
+    again = context.prepared.plan(decided=context.plan.decided, measured=measured)
     predicted = {planned.name: planned.seconds for planned in context.plan.passes}
     # The only pass that isn't in the plan is that over the test images.
     reused = sum(predicted.get(name, context.plan.totals.test_pass_seconds) for name in made.keys() - passes.keys())
