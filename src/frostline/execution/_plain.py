@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from frostline.data import load_images, normalise
-from frostline.execution._artifacts import record_arm
+from frostline.execution._artifacts import record_arms
 from frostline.execution._rows import view_of_epoch
 from frostline.execution.events import ArmProgress, EpochFinished, StepProgress, TrajectoryEnded
 from frostline.ledger import EpochRow
@@ -70,7 +70,7 @@ def run_plain(context: Context, arm: Arm) -> None:
     for epoch in epochs:
         # The whole network is stored: by this loop's lights there is no telling which part changed.
         if epoch.logits is not None and epoch.epoch == recipe.total_epochs:
-            record_arm(context, arm.name, phases[-1], chain.model.state_dict(), epoch.logits)
+            record_arms(context, [(arm.name, phases[-1], chain.model.state_dict(), epoch.logits)])
         row = EpochRow(epoch.epoch, epoch.train_loss, epoch.val_loss, epoch.val_accuracy, epoch.seconds)
         ledger.record_epoch(run, trajectory, *astuple(row))
         _tell(context, arm, row, replayed=False)

@@ -6,7 +6,7 @@ import time
 from dataclasses import astuple
 from typing import TYPE_CHECKING
 
-from frostline.execution._artifacts import record_arm
+from frostline.execution._artifacts import record_arms
 from frostline.execution._rows import rows_of
 from frostline.execution._telling import ending_arms, tell_epoch
 from frostline.execution.events import StepProgress, TrajectoryEnded
@@ -104,8 +104,8 @@ def _train(context: Context, planned: TrajectoryPlan, done: int) -> None:
         save_checkpoint(path, training.checkpoint())
         if number in planned.keep_epochs:
             training.assert_frozen()
-            for arm in ending_arms(context, planned, number):
-                record_arm(context, arm, planned, training.model_state(), logits)
+            ended = ending_arms(context, planned, number)
+            record_arms(context, [(arm, planned, training.model_state(), logits) for arm in ended])
         row = EpochRow(number, train_loss, val_loss, val_accuracy, seconds, str(path.relative_to(context.files.root)))
         ledger.record_epoch(run, planned.id, *astuple(row))
         if number - 1 not in planned.keep_epochs:

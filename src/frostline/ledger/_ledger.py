@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from types import TracebackType
 
-    from frostline.ledger._records import ArmEntry, PassRow, RunRecord, RunRow, Took
+    from frostline.ledger._records import ArmEntry, FileRow, PassRow, RunRecord, RunRow, Took
 
 __all__ = ["Ledger"]
 
@@ -292,12 +292,12 @@ class Ledger:
             ).fetchone()
         return None if row is None else str(row["status"])
 
-    def record_file(self, run: str, arm: str, kind: str, path: Path | str, digest: str) -> None:
-        """Record a file written for an arm; one of each kind, the last one counts."""
+    def record_files(self, run: str, files: Mapping[str, Sequence[FileRow]]) -> None:
+        """Record files written for arms, by arm, all or nothing; one of each kind, the last one counts."""
+        rows = [(run, arm, file.kind, file.path, file.digest) for arm, own in files.items() for file in own]
         with self._recording(run) as connection:
-            connection.execute(
-                "INSERT OR REPLACE INTO files (run, arm, kind, path, digest) VALUES (?, ?, ?, ?, ?)",
-                (run, arm, kind, str(path), digest),
+            connection.executemany(
+                "INSERT OR REPLACE INTO files (run, arm, kind, path, digest) VALUES (?, ?, ?, ?, ?)", rows
             )
 
     def record_choice(self, run: str, arms: Sequence[str]) -> None:
