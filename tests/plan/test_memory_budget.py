@@ -94,6 +94,31 @@ def test_the_engine_is_counted_where_it_makes_rows(monkeypatch: pytest.MonkeyPat
     assert [a - b for a, b in zip(after, before, strict=True)] == [10**9, 10**9, 0]
 
 
+@pytest.mark.parametrize(
+    ("settings", "copies"),
+    [
+        ({}, 1),
+        ({"augmentation": "flip", "views": 4}, 4),
+        ({"augmentation": "flip", "views": 2, "seed": [0, 1]}, 4),
+        ({"seed": [0, 1]}, 1),
+    ],
+    ids=["plain", "views", "views of two seeds", "two seeds"],
+)
+def test_the_peak_counts_the_rows_that_are_held(
+    settings: dict[str, Any], copies: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeds = settings.pop("seed", [0])
+    arms = [{**HEAD, **settings, "seed": seed} for seed in seeds]
+    monkeypatch.setattr(_memory, "ROWS_KEPT_BYTES", 10**12)
+    made = plan(*arms, cache="always")
+    monkeypatch.setattr(_memory, "ROWS_KEPT_BYTES", 0)
+    without = plan(*arms, cache="always")
+    n_val, row_bytes = COUNTS["val"], {cut.name: cut.row_bytes for cut in facts().cuts}["head"]
+    n_seeds = len(seeds) if copies > 1 else 1
+    held = (copies * COUNTS["train"] + n_seeds * n_val) * row_bytes
+    assert made.trajectories[0].peak_bytes - without.trajectories[0].peak_bytes == held
+
+
 def test_the_peak_of_a_study_is_that_of_its_dearest_part() -> None:
     made = plan(HEAD, LATE, EARLY)
     assert made.totals.peak_bytes == max(t.peak_bytes for t in made.trajectories)
