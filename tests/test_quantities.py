@@ -17,6 +17,7 @@ from frostline.quantities import (
     format_fractions,
     format_loss,
     format_number_of,
+    format_predicted,
     format_ratio,
     format_seconds,
     format_setting,
@@ -194,3 +195,8 @@ def test_one_thing_and_more() -> None:
     assert [format_number_of(n, "arm") for n in (0, 1, 2, 1000)] == ["0 arms", "1 arm", "2 arms", "1,000 arms"]
     assert [format_number_of(n, "entry") for n in (1, 2)] == ["1 entry", "2 entries"]
     assert [format_number_of(n, "day") for n in (1, 2)] == ["1 day", "2 days"]
+
+
+@pytest.mark.parametrize(("doubts", "text"), [((), "12.3 s"), (("the machine was busy",), "~12.3 s")])
+def test_what_is_predicted_from_doubtful_rates_is_marked(doubts: tuple[str, ...], text: str) -> None:
+    assert format_predicted(12.34, doubts) == text

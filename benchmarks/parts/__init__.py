@@ -19,6 +19,7 @@ PARTS = {
     "choices": "cached or recomputed: what the plan chose, and what both took",
     "predictions": "seconds predicted on a machine calibrated once, beside those measured",
     "scale": "time and memory as images grow",
+    "opening": "a store of many rows: how long until its rows are found",
     "layouts": "training in the memory layout that the rule chooses on x86, against torch's own",
     "limit": "operations a second beside a large matrix product on the same threads",
 }

@@ -19,7 +19,7 @@ from frostline.execution._rows import StoredRows
 from frostline.features import FeatureSpec, FeatureStore, run_pass
 from frostline.models import build_head
 from frostline.study import Head, Phase, Recipe
-from frostline.training import HeadsTraining, StackMember, StackSpec, batch_order, train_epoch
+from frostline.training import DropoutStream, HeadsTraining, StackMember, StackSpec, batch_order, train_epoch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -79,7 +79,8 @@ def _train_tail(rows: StoredRows, channels: int) -> None:
     tail = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(channels, N_CLASSES))
     batches = rows.batches(batch_order(0, 0, rows.n, BATCH), 0, torch.device("cpu"))
     optimizer = torch.optim.Adam(tail.parameters())
-    train_epoch(tail, batches, torch.nn.CrossEntropyLoss(), optimizer, None, lambda step: None)
+    stream = DropoutStream(0, torch.device("cpu"))
+    train_epoch(tail, batches, torch.nn.CrossEntropyLoss(), optimizer, None, stream, lambda step: None)
 
 
 if __name__ == "__main__":

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from frostline._version import __version__
 
 if TYPE_CHECKING:
+    from frostline._run import run
     from frostline.artifacts import Predictions, TrainedArm
     from frostline.data import load_dataset
     from frostline.errors import FrostlineError
-    from frostline.execution import check_networks, load_arm, plan_study, run
+    from frostline.execution import check_networks, load_arm, plan_study
     from frostline.features import FeatureStore
     from frostline.ledger import Ledger, RunRecord, load_run
     from frostline.models import list_backbones
@@ -71,7 +72,7 @@ _ROOMS = {
     "load_run": "ledger",
     "load_study": "study",
     "plan_study": "execution",
-    "run": "execution",
+    "run": "_run",
     "to_arrow": "report",
     "to_pandas": "report",
 }

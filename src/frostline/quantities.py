@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import math
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 __all__ = [
     "format_bytes",
@@ -18,6 +22,7 @@ __all__ = [
     "format_fractions",
     "format_loss",
     "format_number_of",
+    "format_predicted",
     "format_ratio",
     "format_seconds",
     "format_setting",
@@ -93,6 +98,11 @@ def format_seconds(seconds: float | None) -> str:
 def format_estimate(seconds: float) -> str:
     """Return a duration that is only estimated, without fractions of a second: ``about 12 s``, ``about 4 min 05 s``."""
     return f"about {round(max(seconds, 0))} s" if seconds < 59.5 else f"about {format_seconds(round(seconds))}"
+
+
+def format_predicted(seconds: float, doubts: Collection[str]) -> str:
+    """Return a predicted duration, marked where there are doubts about what it was predicted from: ``~12.3 s``."""
+    return f"~{format_seconds(seconds)}" if doubts else format_seconds(seconds)
 
 
 def format_loss(value: float | None) -> str:

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from frostline.cli import app
-from frostline.ledger import ArmEntry, Ledger, Segment
+from frostline.ledger import ArmEntry, EpochRow, Ledger, Segment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,7 +58,9 @@ def write_run(
         for start, losses in starts if status == "complete" else starts[:1]:
             for seed in range(n_seeds):
                 for epoch, loss in enumerate(losses, start=1):
-                    ledger.record_epoch(run, f"{start}{seed}", epoch, loss + seed / 10, loss + 0.1, 0.9, 2.0)
+                    ledger.record_epochs(
+                        run, {f"{start}{seed}": EpochRow(epoch, loss + seed / 10, loss + 0.1, 0.9, 2.0)}
+                    )
                 ledger.record_trajectory(run, f"{start}{seed}", "complete")
         ledger.finish_run(run, status, {"seconds": 20.0})
     return run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -52,3 +53,15 @@ def test_what_is_under_way_is_shown_with_its_own_numbers(tmp_path: Path, events:
         file.truncate()
     last = [shown for shown in file.getvalue().splitlines() if "epoch" in shown or "pass" in shown][-1]
     assert " ".join(word for word in last.split() if not set(word) & set("━╸╺")) == line
+
+
+@pytest.mark.parametrize(("predicted", "left"), [(3000.0, "about 50 min 00 s left"), (1e-6, "longer than predicted")])
+def test_the_time_left_is_that_of_the_moment(tmp_path: Path, predicted: float, left: str) -> None:
+    """Nothing is heard while a prefix is compiled, longer than the whole run was predicted to take."""
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, width=100, color_system=None)
+    with DisplayListener(tmp_path, console) as display:
+        display(RunStarted("run", "study", False, 1, 1, predicted))
+        time.sleep(0.3)
+    shown = [line for line in file.getvalue().splitlines() if "study" in line and "started" not in line]
+    assert left in shown[-1]

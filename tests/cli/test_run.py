@@ -244,7 +244,7 @@ from pathlib import Path
 import frostline, frostline.cli
 from frostline.data import DataSummary
 from frostline.execution.events import *
-from frostline.ledger import ArmEntry, Ledger, Segment
+from frostline.ledger import ArmEntry, EpochRow, Ledger, Segment
 def run(study, *, listener, workspace, **_):
     with Ledger(workspace) as ledger:
         trajectory = {"id": "t", "seconds": 4.0, "epochs": 2, "train_from": "layer4", "cut": "input", "mode": "uncut"}
@@ -259,7 +259,7 @@ def run(study, *, listener, workspace, **_):
             for step in range(1, 11):
                 listener(StepProgress("t", epoch, 2, step, 10))
                 time.sleep(SLEEP)
-            ledger.record_epoch(run, "t", epoch, 0.5, 0.5, 0.5, 1.0)
+            ledger.record_epochs(run, {"t": EpochRow(epoch, 0.5, 0.5, 0.5, 1.0)})
             listener(EpochFinished("t", (ArmProgress("arm of two", epoch, 2),), 0.5, 0.5, 0.5, 1.0))
         listener(TrajectoryEnded("t", "complete"))
         listener(RunFinished(run, "complete", 1.0))

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from pyarrow import parquet
 
+from frostline.ledger import Ledger, save_run_record
+
 from .conftest import write_run
 
 if TYPE_CHECKING:
@@ -187,3 +189,23 @@ def test_another_kind_of_file_is_not_overwritten(option: str, workspace: Path, i
     assert result.exit_code == 1
     assert f'mine.toml exists and doesn\'t end in ".{option[2:]}": name another file' in result.stderr
     assert study.read_text() == "name = 'mine'"
+
+
+def test_a_runs_folder_is_shown_wherever_it_was_copied(
+    workspace: Path, invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = write_run(workspace)
+    with Ledger(workspace, create=False) as ledger:
+        record = ledger.load(run)
+    save_run_record(record)
+    copied = tmp_path / "another place" / "renamed"
+    copied.parent.mkdir()
+    record.directory.rename(copied)
+    expected = invoke("show", run).stdout
+    monkeypatch.setenv("FROSTLINE_WORKSPACE", str(tmp_path / "no runs"))
+    assert invoke("show", str(copied)).stdout == expected
+    shown = json.loads(invoke("show", str(copied), "--json").stdout)
+    assert (shown["run"], shown["directory"]) == (run, str(copied))
+    result = invoke("show", str(tmp_path / "another place"))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "no run.json there" in result.stderr

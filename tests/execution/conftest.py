@@ -48,6 +48,13 @@ def two_threads() -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Have torch compute on one thread, as each of two processes does."""
+    with on_threads(1):
+        yield
+
+
 @pytest.fixture(autouse=True)
 def made_up_rates(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Spare each network's measurement, seconds long, where a test doesn't ask for ``measured``."""

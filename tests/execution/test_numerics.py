@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,8 +11,9 @@ from tests.execution.studies import RESNET, numbers_of, small_study
 from torch import nn
 
 import frostline
-from frostline.errors import FeatureError
-from frostline.execution.events import Event, StepProgress
+from frostline.errors import FeatureError, LedgerError
+from frostline.execution._resuming import describe_basis
+from frostline.execution.events import EpochFinished, Event, Notice, RunStarted, StepProgress
 from frostline.training import on_threads
 
 if TYPE_CHECKING:
@@ -89,3 +91,55 @@ def test_large_steps_amplify_the_rounding_of_stacked_heads() -> None:
         for ours, theirs in zip(one.epochs, other.epochs, strict=True):
             assert ours.train_loss == pytest.approx(theirs.train_loss, rel=1e-3)
             assert ours.val_loss == pytest.approx(theirs.val_loss, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("numerics", "said"),
+    [
+        ({"versions": {"torch": "1.0", "openvino": None}}, r"with torch 1\.0, not \d+\.\d+\S*,"),
+        ({"versions": {"torch": None, "openvino": "1.0"}}, r"with openvino 1\.0, not \d+\.\d+\S*,"),
+        ({"capability": "SSE9"}, r"on a processor with SSE9, not \S+,"),
+        ({"threads": 48}, r"on 48 of torch's threads, not \d+ \(OMP_NUM_THREADS sets them\),"),
+        ({"pass_batch_size": 3}, r"with 3 images in a batch of a feature pass, not 8,"),
+        ({"threads": 48, "capability": "SSE9"}, r"on a processor with SSE9, not \S+, on 48 of torch's threads, "),
+        ({}, None),
+    ],
+)
+def test_a_run_is_not_resumed_where_its_last_digits_would_be_others(
+    numerics: dict[str, Any],
+    said: str | None,
+    fresh_places: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    study = small_study({**RESNET, "train_from": "head"})
+    fresh_places("other")
+
+    def elsewhere(*arguments: Any) -> dict[str, Any]:
+        basis = describe_basis(*arguments)
+        own = basis["numerics"]
+        versions = {name: numerics.get("versions", {}).get(name) or own["versions"][name] for name in own["versions"]}
+        return {**basis, "numerics": {**own, **numerics, "versions": versions}}
+
+    def stop(event: Event) -> None:
+        if isinstance(event, EpochFinished):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("frostline.execution._run.describe_basis", elsewhere)
+        with pytest.raises(KeyboardInterrupt):
+            frostline.run(study, engine="torch", listener=stop)
+    told: list[str] = []
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Notice):
+            told.append(event.text)
+        elif isinstance(event, RunStarted):
+            told.append(f"resumed: {event.resumed}")
+
+    if said is not None:
+        with pytest.raises(LedgerError, match="nothing to resume"):
+            frostline.run(study, engine="torch", listener=listen, resume=True)
+        assert re.search(rf"can't be resumed: it began {said}", told[-1])
+        assert told.pop().endswith("continue it where these are the same as then, or start a new run here")
+    frostline.run(study, engine="torch", listener=listen)
+    assert told[-1] == f"resumed: {said is None}"

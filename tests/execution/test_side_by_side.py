@@ -12,14 +12,14 @@ from tests.execution.studies import RESNET, logits_of, numbers_of, small_study
 
 import frostline
 from frostline.errors import DiskFullError, TrainingError
-from frostline.execution import _workers
+from frostline.execution import _processes
 from frostline.execution.events import EpochFinished, Event, Notice, RunStarted, StepProgress, TrajectoryEnded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from frostline.plan import TrajectoryPlan
+    from frostline.execution._units import TrajectoryUnit
 
 SGD = {"name": "sgd", "lr": 1e-3, "momentum": 0.9}
 ARMS: list[dict[str, Any]] = [
@@ -49,20 +49,20 @@ def processes(monkeypatch: pytest.MonkeyPatch, two_threads: None) -> Processes:
     """Have plans use two processes whatever they take to start, and return what is known of them."""
     monkeypatch.setattr("frostline.plan._side_by_side.START_SECONDS", 0.0)
     seen = Processes()
-    start, ask = _workers._Worker.start, _workers._Worker.ask
+    start, ask = _processes._Worker._start, _processes._Worker.ask
 
-    def note_start(worker: _workers._Worker) -> None:
+    def note_start(worker: _processes._Worker) -> None:
         start(worker)
         assert worker.process is not None
         seen.started.append(worker.process.pid)
 
-    def note_ask(worker: _workers._Worker, planned: TrajectoryPlan) -> None:
-        ask(worker, planned)
+    def note_ask(worker: _processes._Worker, unit: TrajectoryUnit) -> None:
+        ask(worker, unit)
         assert worker.process is not None
-        seen.asked[planned.id] = worker.process.pid
+        seen.asked[unit.trajectory] = worker.process.pid
 
-    monkeypatch.setattr(_workers._Worker, "start", note_start)
-    monkeypatch.setattr(_workers._Worker, "ask", note_ask)
+    monkeypatch.setattr(_processes._Worker, "_start", note_start)
+    monkeypatch.setattr(_processes._Worker, "ask", note_ask)
     return seen
 
 

@@ -41,6 +41,23 @@ def test_it_counts_from_the_command_over_all_sessions(tmp_path: Path, monkeypatc
     assert "seconds" not in record.cost
 
 
+@pytest.mark.parametrize(("engine", "compiles"), [("openvino", True), ("torch", False)])
+def test_torch_compiles_nothing(engine: str, compiles: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FROSTLINE_CACHE", str(tmp_path / "cache"))
+    study = small_study({"train_from": "head", "epochs": 1, **RESNET})
+    record = frostline.run(study, workspace=tmp_path, cache="always", engine=engine)
+    assert (record.took.compiling_seconds > 0) == compiles
+
+
+def test_without_an_engine_that_compiles_measuring_is_all_measuring(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(time, "perf_counter", lambda: now)
+    spent = Spent(0.0, None)
+    with spent.measuring():
+        now = 20.0
+    assert (spent.parts.measuring_seconds, spent.parts.compiling_seconds) == (20.0, 0.0)
+
+
 def test_waiting_measuring_and_compiling_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
     monkeypatch.setattr(time, "perf_counter", lambda: now)

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 from tests.execution.studies import RESNET, numbers_of, small_study
+from torch import nn
 
 import frostline
 from frostline import FrostlineError
 from frostline.execution.events import EpochFinished, Event, Notice, RunStarted, StepProgress
+from frostline.models._measured import measure_backbone
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from frostline import RunRecord, Study
@@ -88,9 +91,53 @@ def test_a_run_that_fails_gives_its_turn_back(tmp_path: Path) -> None:
     assert run("tail", tmp_path).status == "complete"
 
 
-def test_a_listener_that_draws_random_numbers_changes_no_bit(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["tail", "stacked heads"])
+def test_a_listener_that_draws_random_numbers_changes_no_bit(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of stacked heads it is told on one thread what is trained on another."""
+    monkeypatch.setattr("frostline.training._heads.POLL_SECONDS", 1e-4)
+
     def draw(event: Event) -> None:
         torch.manual_seed(7)
         torch.rand(3)
 
-    assert numbers_of(run("tail", tmp_path, draw)) == numbers_of(run("tail", tmp_path))
+    assert numbers_of(run(name, tmp_path, draw)) == numbers_of(run(name, tmp_path))
+
+
+@pytest.mark.parametrize("name", ["tail", "stacked heads", "plain"])
+def test_networks_looked_at_in_another_thread_change_no_bit(
+    name: str, tmp_path: Path, fresh_places: Callable[[str], None]
+) -> None:
+    """Building them draws random numbers, running them may, and a function of the user's may set the seed."""
+
+    def build() -> nn.Module:
+        torch.manual_seed(5)
+        return nn.Sequential(nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(), nn.Linear(8, 4))
+
+    arm = {"backbone": "drawn", "image_size": 32}
+    other = frostline.Study(name="other", data={"source": "digits"}, arms=[arm], networks={"drawn": build})
+    n_looked, trained = 0, threading.Event()
+
+    def look() -> None:
+        nonlocal n_looked
+        while not trained.is_set():
+            assert frostline.check_networks(other) == []
+            measure_backbone("squeezenet1_1", 64)
+            n_looked += 1
+
+    def train() -> RunRecord:
+        asked = study("tail" if name == "plain" else name)
+        return frostline.run(asked, workspace=tmp_path, engine="torch", resume=False, plain=name == "plain")
+
+    fresh_places("together")
+    alone = numbers_of(train())
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        together = numbers_of(train())
+    finally:
+        trained.set()
+        thread.join()
+    assert together == alone
+    assert n_looked > 0

@@ -138,8 +138,8 @@ def test_automatic_goes_on_with_the_engine_that_began(store: FeatureStore, notic
         run(store, ["head"], engine="torch", progress=stop_halfway, seconds_a_batch=0.01)
     report = run(store, ["head"], engine="auto", notice=notices.append)
     assert report.engine.startswith("torch")
-    assert len(notices) == 1
-    assert "are stored already" in notices[0]
+    assert 0 < report.n_passed < N
+    assert notices == []
 
 
 @pytest.mark.parametrize("engine", ["torch", "openvino"])

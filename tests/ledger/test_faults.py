@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from frostline.errors import DiskFullError, LedgerError
-from frostline.ledger import ArmEntry, Ledger, Segment
+from frostline.ledger import ArmEntry, EpochRow, Ledger, Segment
 from frostline.ledger import _database as database_module
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def read_only(tmp_path: Path) -> Iterator[Path]:
     with Ledger(place) as ledger:
         arm = ArmEntry("a", {"epochs": 1}, (Segment("t", 1),))
         run = ledger.start_run("s", "d", "shared", {}, {}, {}, {}, [arm])
-        ledger.record_epoch(run, "t", 1, 0.5, 0.5, 0.5, 1.0)
+        ledger.record_epochs(run, {"t": EpochRow(1, 0.5, 0.5, 0.5, 1.0)})
         ledger.finish_run(run, "complete", {})
     # Root may write anywhere but on a read-only disk.
     if mount("--bind", str(place), str(place)):
@@ -78,7 +78,7 @@ def test_nothing_can_be_written_in_a_read_only_place(read_only: Path, start_run:
         with pytest.raises(
             DiskFullError, match=r"can't write the ledger .*ledger\.db .*--workspace \(workspace= in Python\)"
         ):
-            ledger.record_epoch(run, "t", 2, 0.4, None, None, 1.0)
+            ledger.record_epochs(run, {"t": EpochRow(2, 0.4, None, None, 1.0)})
     with pytest.raises(DiskFullError, match=r"can't write the ledger .*below"):
         Ledger(read_only / "below")
 
@@ -87,7 +87,7 @@ def test_a_full_disk_leaves_what_was_recorded(small_disk: Path, start_run: Start
     ballast = small_disk / "ballast"
     with Ledger(small_disk / "runs") as ledger:
         run = start_run(ledger)
-        ledger.record_epoch(run, "t1", 1, 0.5, 0.5, 0.5, 1.0)
+        ledger.record_epochs(run, {"t1": EpochRow(1, 0.5, 0.5, 0.5, 1.0)})
         fill(ballast)
         acknowledged: list[int] = [1]
         with pytest.raises(
@@ -98,7 +98,7 @@ def test_a_full_disk_leaves_what_was_recorded(small_disk: Path, start_run: Start
         assert [row.epoch for row in ledger.epochs(run, "t1")] == list(range(1, stored + 1))
         ballast.unlink()
         # The same ledger goes on once there is room.
-        ledger.record_epoch(run, "t1", stored + 1, 0.5, 0.5, 0.5, 1.0)
+        ledger.record_epochs(run, {"t1": EpochRow(stored + 1, 0.5, 0.5, 0.5, 1.0)})
     with Ledger(small_disk / "runs") as ledger:
         assert len(ledger.epochs(run, "t1")) == stored + 1
 
@@ -115,7 +115,7 @@ def test_a_full_disk_from_the_beginning(small_disk: Path, start_run: StartRun) -
 
 def record_until_it_fails(ledger: Ledger, run: str, acknowledged: list[int]) -> None:
     for epoch in range(len(acknowledged) + 1, 10_000):
-        ledger.record_epoch(run, "t1", epoch, 0.5, 0.5, 0.5, 1.0, "c" * 500)
+        ledger.record_epochs(run, {"t1": EpochRow(epoch, 0.5, 0.5, 0.5, 1.0, "c" * 500)})
         acknowledged.append(epoch)
 
 
@@ -144,7 +144,7 @@ def test_a_database_that_may_not_grow_is_a_full_disk(ledger: Ledger, start_run: 
     # A run that couldn't be recorded never was.
     assert [path.name for path in ledger.workspace.iterdir() if path.is_dir()] == [run]
     connection.execute("PRAGMA max_page_count = 1000000")
-    ledger.record_epoch(run, "t1", stored + 1, 0.5, 0.5, 0.5, 1.0)
+    ledger.record_epochs(run, {"t1": EpochRow(stored + 1, 0.5, 0.5, 0.5, 1.0)})
     assert len(ledger.epochs(run, "t1")) == stored + 1
 
 
@@ -155,7 +155,7 @@ def written(workspace: Path, start_run: StartRun) -> Path:
         for _ in range(4):
             run = start_run(ledger, study={"text": "x" * 5000})
             for epoch in range(1, 16):
-                ledger.record_epoch(run, "t1", epoch, 0.5, 0.5, 0.5, 1.0, f"checkpoint-{epoch}")
+                ledger.record_epochs(run, {"t1": EpochRow(epoch, 0.5, 0.5, 0.5, 1.0, f"checkpoint-{epoch}")})
     return workspace / "ledger.db"
 
 
@@ -248,9 +248,9 @@ def test_a_ledger_that_stays_locked(workspace: Path, monkeypatch: pytest.MonkeyP
         other = sqlite3.connect(ledger.path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(LedgerError, match=r"was locked by another process for 0\.20 s"):
-            ledger.record_epoch(run, "t1", 1, 0.5, 0.5, 0.5, 1.0)
+            ledger.record_epochs(run, {"t1": EpochRow(1, 0.5, 0.5, 0.5, 1.0)})
         # Readers aren't kept out.
         assert ledger.load().run == run
         other.execute("ROLLBACK")
         other.close()
-        ledger.record_epoch(run, "t1", 1, 0.5, 0.5, 0.5, 1.0)
+        ledger.record_epochs(run, {"t1": EpochRow(1, 0.5, 0.5, 0.5, 1.0)})

@@ -20,13 +20,13 @@ def test_a_run_comes_back_as_it_was_recorded(ledger: Ledger, start_run: StartRun
     run = start_run(ledger)
     assert re.fullmatch(r"\d{8}-\d{6}-starter", run)
     assert ledger.run_directory(run).is_dir()
-    ledger.record_pass(run, "p1", 100, 100, 51_200, 2.5, "openvino")
+    ledger.record_pass(run, PassRow("p1", 100, 100, 51_200, 2.5, "openvino"))
     ledger.record_trajectory(run, "t1", "running")
     for epoch, loss in enumerate((0.8285023129885764, 0.6178, 0.5894), start=1):
-        ledger.record_epoch(run, "t1", epoch, loss, loss + 0.1, 0.9, 1.5, f"c{epoch}")
+        ledger.record_epochs(run, {"t1": EpochRow(epoch, loss, loss + 0.1, 0.9, 1.5, f"c{epoch}")})
     ledger.record_trajectory(run, "t1", "complete")
     for epoch in (1, 2):
-        ledger.record_epoch(run, "t2", epoch, 0.4 / epoch, 0.5, 0.95, 3.0)
+        ledger.record_epochs(run, {"t2": EpochRow(epoch, 0.4 / epoch, 0.5, 0.95, 3.0)})
     ledger.record_trajectory(run, "t2", "complete")
     ledger.record_files(run, {"gradual": [FileRow("model", "models/gradual.safetensors", "abc")]})
     ledger.set_test(run, "gradual", 0.5, 0.96)
@@ -58,8 +58,8 @@ def test_a_run_comes_back_as_it_was_recorded(ledger: Ledger, start_run: StartRun
 
 def test_json_has_the_shape_that_was_promised(ledger: Ledger, start_run: StartRun) -> None:
     run = start_run(ledger)
-    ledger.record_epoch(run, "t1", 1, 0.5, 0.6, 0.9, 1.0, "c1")
-    ledger.record_epoch(run, "t1", 2, math.inf, math.nan, None, 1.0)
+    ledger.record_epochs(run, {"t1": EpochRow(1, 0.5, 0.6, 0.9, 1.0, "c1")})
+    ledger.record_epochs(run, {"t1": EpochRow(2, math.inf, math.nan, None, 1.0)})
     answer = json.loads(json.dumps(ledger.load().to_json(), allow_nan=False))
     assert {"run", "study", "data", "arms", "cost"} <= answer.keys()
     arm = answer["arms"][0]
@@ -73,7 +73,7 @@ def test_json_has_the_shape_that_was_promised(ledger: Ledger, start_run: StartRu
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 0.0, 5e-324, 1.7976931348623157e308, 0.1 + 0.2])
 def test_every_float_survives(ledger: Ledger, start_run: StartRun, value: float) -> None:
     run = start_run(ledger)
-    ledger.record_epoch(run, "t1", 1, value, value, value, 1.0)
+    ledger.record_epochs(run, {"t1": EpochRow(1, value, value, value, 1.0)})
     (row,) = ledger.epochs(run, "t1")
     for stored in (row.train_loss, row.val_loss, row.val_accuracy):
         assert stored is not None
@@ -82,7 +82,7 @@ def test_every_float_survives(ledger: Ledger, start_run: StartRun, value: float)
 
 def test_nothing_measured_is_not_nan(ledger: Ledger, start_run: StartRun) -> None:
     run = start_run(ledger)
-    ledger.record_epoch(run, "t1", 1, 0.5, None, None, 1.0)
+    ledger.record_epochs(run, {"t1": EpochRow(1, 0.5, None, None, 1.0)})
     assert ledger.epochs(run, "t1") == [EpochRow(1, 0.5, None, None, 1.0)]
 
 
@@ -122,7 +122,7 @@ def test_what_trajectories_mean_for_arms(
     run = start_run(ledger)
     for trajectory, rows, status in (("t1", t1, t1_status), ("t2", t2, t2_status)):
         for epoch, (train_loss, val_loss) in enumerate(rows, start=1):
-            ledger.record_epoch(run, trajectory, epoch, train_loss, val_loss, None, 1.0)
+            ledger.record_epochs(run, {trajectory: EpochRow(epoch, train_loss, val_loss, None, 1.0)})
         if status is not None:
             ledger.record_trajectory(run, trajectory, status, f"{trajectory} {status}")
         assert ledger.trajectory_status(run, trajectory) == status
@@ -141,7 +141,7 @@ def test_arms_of_a_run_that_ended_early_were_interrupted_or_wait(
     ledger.finish_run(run, "interrupted", {})
     assert [arm.status for arm in ledger.load().arms] == ["waiting"] * 3
     ledger.reopen(run)
-    ledger.record_epoch(run, "t1", 1, 0.5, 0.5, 0.5, 1.0)
+    ledger.record_epochs(run, {"t1": EpochRow(1, 0.5, 0.5, 0.5, 1.0)})
     ledger.finish_run(run, status, {})
     # All three begin with the first epoch of the same trajectory.
     assert [arm.status for arm in ledger.load().arms] == ["interrupted"] * 3
@@ -150,20 +150,20 @@ def test_arms_of_a_run_that_ended_early_were_interrupted_or_wait(
 
 def test_an_arm_without_the_whole_of_a_segment_has_nothing_of_the_next(ledger: Ledger, start_run: StartRun) -> None:
     run = start_run(ledger, arms=[ArmEntry("a", {}, (Segment("t1", 2), Segment("t2", 1)))])
-    ledger.record_epoch(run, "t1", 1, 0.5, 0.5, 0.5, 1.0)
-    ledger.record_epoch(run, "t2", 1, 0.1, 0.1, 0.1, 1.0)
+    ledger.record_epochs(run, {"t1": EpochRow(1, 0.5, 0.5, 0.5, 1.0)})
+    ledger.record_epochs(run, {"t2": EpochRow(1, 0.1, 0.1, 0.1, 1.0)})
     assert [row.train_loss for row in ledger.load().arms[0].epochs] == [0.5]
 
 
 def test_epochs_come_in_order_and_once(ledger: Ledger, start_run: StartRun) -> None:
     run = start_run(ledger)
     with pytest.raises(LedgerError, match="epoch 2 can't follow epoch 0"):
-        ledger.record_epoch(run, "t1", 2, 0.5, None, None, 1.0)
+        ledger.record_epochs(run, {"t1": EpochRow(2, 0.5, None, None, 1.0)})
     with pytest.raises(LedgerError, match="epoch 0 can't follow"):
-        ledger.record_epoch(run, "t1", 0, 0.5, None, None, 1.0)
+        ledger.record_epochs(run, {"t1": EpochRow(0, 0.5, None, None, 1.0)})
     assert ledger.epochs(run, "t1") == []
     for epoch in (1, 2, 3, 2):
-        ledger.record_epoch(run, "t1", epoch, 0.5, None, None, float(epoch))
+        ledger.record_epochs(run, {"t1": EpochRow(epoch, 0.5, None, None, float(epoch))})
     assert [row.epoch for row in ledger.epochs(run, "t1")] == [1, 2, 3]
     ledger.drop_epochs_after(run, "t1", 1)
     assert [row.epoch for row in ledger.epochs(run, "t1")] == [1]
@@ -173,20 +173,20 @@ def test_epochs_come_in_order_and_once(ledger: Ledger, start_run: StartRun) -> N
 
 def test_a_pass_found_in_the_cache_does_not_hide_the_one_made(ledger: Ledger, start_run: StartRun) -> None:
     run = start_run(ledger)
-    ledger.record_pass(run, "p", 10, 10, 100, 2.5, "openvino")
-    ledger.record_pass(run, "p", 10, 0, 100, 0.1, "openvino")
+    ledger.record_pass(run, PassRow("p", 10, 10, 100, 2.5, "openvino"))
+    ledger.record_pass(run, PassRow("p", 10, 0, 100, 0.1, "openvino"))
     assert ledger.passes(run) == [PassRow("p", 10, 10, 100, 2.5, "openvino")]
-    ledger.record_pass(run, "q", 10, 0, 100, 0.1, "torch")
-    ledger.record_pass(run, "q", 10, 10, 100, 2.0, "torch")
+    ledger.record_pass(run, PassRow("q", 10, 0, 100, 0.1, "torch"))
+    ledger.record_pass(run, PassRow("q", 10, 10, 100, 2.0, "torch"))
     assert ledger.passes(run)[1] == PassRow("q", 10, 10, 100, 2.0, "torch")
 
 
 def test_every_row_says_what_made_it(ledger: Ledger, start_run: StartRun) -> None:
     run = start_run(ledger)
-    ledger.record_epoch(run, "t1", 1, 0.5, None, None, 1.0)
+    ledger.record_epochs(run, {"t1": EpochRow(1, 0.5, None, None, 1.0)})
     ledger.finish_run(run, "interrupted", {})
     ledger.reopen(run, {"frostline": "0.2.0"})
-    ledger.record_epoch(run, "t1", 2, 0.4, None, None, 1.0)
+    ledger.record_epochs(run, {"t1": EpochRow(2, 0.4, None, None, 1.0)})
     assert ledger.load().provenance == ({"frostline": "0.1.0"}, {"frostline": "0.2.0"})
 
 
@@ -255,9 +255,9 @@ def test_unfinished_runs_of_a_study(ledger: Ledger, start_run: StartRun) -> None
 
 def test_runs_list(ledger: Ledger, start_run: StartRun) -> None:
     run = start_run(ledger)
-    ledger.record_pass(run, "p", 10, 10, 100, 2.5, "torch")
+    ledger.record_pass(run, PassRow("p", 10, 10, 100, 2.5, "torch"))
     for epoch in (1, 2):
-        ledger.record_epoch(run, "t1", epoch, 0.5, 0.5, 0.5, 1.0)
+        ledger.record_epochs(run, {"t1": EpochRow(epoch, 0.5, 0.5, 0.5, 1.0)})
     (row,) = ledger.runs()
     assert (row.n_arms, row.n_complete, row.status) == (3, 1, "running")
     assert row.seconds == ledger.load(run).took.seconds > 0

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from frostline.errors import LedgerError
-from frostline.ledger import Ledger
+from frostline.ledger import EpochRow, Ledger
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # Starts (or goes on with) a run, says its name, then writes epochs, each acknowledged once the ledger has it.
 WRITER = """
 import sys
-from frostline.ledger import ArmEntry, Ledger, Segment
+from frostline.ledger import ArmEntry, EpochRow, Ledger, Segment
 workspace, n_epochs, mode = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 with Ledger(workspace) as ledger:
     if mode == "start":
@@ -32,7 +32,7 @@ with Ledger(workspace) as ledger:
         ledger.reopen(run)
     print(run, flush=True)
     for epoch in range(len(ledger.epochs(run, "t")) + 1, n_epochs + 1):
-        ledger.record_epoch(run, "t", epoch, 1 / epoch, 0.5, 0.5, 0.1)
+        ledger.record_epochs(run, {"t": EpochRow(epoch, 1 / epoch, 0.5, 0.5, 0.1)})
         print(epoch, flush=True)
     if mode == "start":
         sys.stdin.read()
@@ -120,6 +120,6 @@ def test_a_reader_sees_what_a_writer_has_finished(ledger: Ledger, start_run: Sta
     run = start_run(ledger)
     with Ledger(workspace, create=False) as reader:
         assert reader.load().arms[0].epochs == ()
-        ledger.record_epoch(run, "t1", 1, 0.5, 0.5, 0.5, 1.0)
+        ledger.record_epochs(run, {"t1": EpochRow(1, 0.5, 0.5, 0.5, 1.0)})
         assert len(reader.load().arms[0].epochs) == 1
         assert reader.load().status == "running"

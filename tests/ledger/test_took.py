@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from frostline.ledger import FileRow, Ledger, Took, _writing
+from frostline.ledger import EpochRow, FileRow, Ledger, PassRow, Took, _writing
 from frostline.ledger._schema import MIGRATIONS, migrate
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ def test_it_counts_from_the_command_to_the_end(ledger: Ledger, start_run: StartR
 
 
 RECORDS: dict[str, Any] = {
-    "pass": lambda ledger, run: ledger.record_pass(run, "p", 1, 1, 1, 1.0, "torch"),
-    "epoch": lambda ledger, run: ledger.record_epoch(run, "t1", 1, 0.5, 0.5, 0.5, 1.0),
+    "pass": lambda ledger, run: ledger.record_pass(run, PassRow("p", 1, 1, 1, 1.0, "torch")),
+    "epoch": lambda ledger, run: ledger.record_epochs(run, {"t1": EpochRow(1, 0.5, 0.5, 0.5, 1.0)}),
     "trajectory": lambda ledger, run: ledger.record_trajectory(run, "t1", "running"),
     "file": lambda ledger, run: ledger.record_files(run, {"gradual": [FileRow("model", "m", "d")]}),
     "test": lambda ledger, run: ledger.set_test(run, "gradual", 0.5, 0.5),

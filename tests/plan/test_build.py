@@ -391,6 +391,73 @@ def test_passes_of_other_weights_have_other_names() -> None:
     assert len({p.name for p in made.passes}) == len(made.passes) == 2
 
 
+def test_compiling_is_counted_where_it_is_still_to_be_done() -> None:
+    """A prefix whose training rows are stored may have to be compiled yet: for the rest of them, or for the test."""
+    recipes = head(9), {"train_from": "late", "epochs": 9}
+
+    def added(rows_stored: Callable[[Source, str], bool]) -> tuple[float, float]:
+        def share(source: Source, cut: str) -> float:
+            return 0.0 if rows_stored(source, cut) else 1.0
+
+        slow, fast = (plan(*recipes, share_missing=share, setup=setup).totals for setup in (4.0, 0.0))
+        return slow.seconds - fast.seconds, slow.test_pass_seconds - fast.test_pass_seconds
+
+    assert added(lambda source, cut: False) == pytest.approx((4.0, 0.0))
+    assert added(lambda source, cut: source.split == "train") == pytest.approx((4.0, 0.0))
+    assert added(lambda source, cut: source.split != "test") == pytest.approx((4.0, 4.0))
+    assert added(lambda source, cut: True) == pytest.approx((0.0, 0.0))
+    # Rows of both cuts are missing for some images, of one of them for others: two prefixes.
+    assert added(lambda source, cut: source.split == "train" and cut == "head") == pytest.approx((8.0, 0.0))
+
+
+@pytest.mark.parametrize(
+    ("compiled", "seconds"),
+    [
+        (("default", None, ("late", "head")), 0.0),
+        (("default", None, ("head",)), 4.0),
+        (("none", None, ("late", "head")), 4.0),
+    ],
+)
+def test_what_was_compiled_to_be_measured_is_used_again(
+    compiled: tuple[str, str | None, tuple[str, ...]], seconds: float
+) -> None:
+    recipes = [
+        Recipe(backbone="net", image_size=32, train_from=start, epochs=9, seed=seed)
+        for start in ("late", "head")
+        for seed in (0, 1)
+    ]
+    arms = [Arm(name=f"arm{i}", recipe=recipe) for i, recipe in enumerate(recipes)]
+    costs = [CostModel(facts(), rates(setup=setup), compiled=frozenset({compiled})) for setup in (4.0, 0.0)]
+    slow, fast = (build_plan("s", arms, COUNTS, 10, dict.fromkeys(recipes, own).__getitem__) for own in costs)
+    assert slow.totals.seconds - fast.totals.seconds == pytest.approx(seconds)
+    # An arm by itself would have to compile it.
+    assert slow.arms[0].alone_seconds - fast.arms[0].alone_seconds == pytest.approx(4.0)
+
+
+def test_views_of_several_seeds_go_through_one_compiled_prefix() -> None:
+    recipes = [head(30, seed=seed, augmentation="flip", views=2) for seed in (0, 1)]
+    slow, fast = (plan(*recipes, setup=setup) for setup in (4.0, 0.0))
+    assert [t.mode for t in slow.trajectories] == ["cached", "cached"]
+    assert slow.totals.seconds - fast.totals.seconds == pytest.approx(4.0)
+
+
+def test_the_plain_loop_runs_frozen_stages_on_all_threads() -> None:
+    """And what it trains on as many as a shared run does; from the images, that is everything."""
+    costs = CostModel(facts(), rates(threads=4, lanes=(2, 4), slowdowns=((2.0,) * 4, (3.0,) * 4)))
+    images, _, late, _ = costs.facts.cuts
+    work = EpochWork(late, 1000, 200, 64, 1010)
+    assert costs.threads(work) == 4
+    small = EpochWork(late, 1000, 200, 2, 1010)
+    assert costs.threads(small) == 1
+    steps = {64: 16 * 1e-4, 2: 500 * 1e-4}
+    frozen, trained, evaluated, decoding = 1200 * 5e-3, 1000 * 15e-3, 200 * 5e-3, 1200 * 1e-4
+    assert costs.plain_epoch_seconds(work, late) == pytest.approx(frozen + decoding + trained + evaluated + steps[64])
+    slower = 3 * (trained + evaluated + steps[2])
+    assert costs.plain_epoch_seconds(small, late) == pytest.approx(frozen + decoding + slower)
+    slower += 3 * frozen
+    assert costs.plain_epoch_seconds(small, images) == pytest.approx(decoding + slower)
+
+
 @pytest.mark.parametrize(("doubt", "doubts"), [("", ()), ("the machine was busy", ("the machine was busy",))])
 def test_doubts_about_the_rates_are_in_the_plan_once(doubt: str, doubts: tuple[str, ...]) -> None:
     made = plan(head(2), head(3, seed=1), doubt=doubt)

@@ -32,5 +32,12 @@ def test_a_row_for_each_pass_and_for_what_trained_together(make_record: MakeReco
     )
 
 
+def test_predictions_from_doubtful_rates_are_marked(make_record: MakeRecord) -> None:
+    table = report.predicted_table(make_record(cost=COST, plan={**PLAN, "doubts": ["net was measured under load"]}))
+    assert table is not None
+    assert [row[1] for row in table.rows] == ["~4.00 s", "~4.00 s", "~4.00 s", "~10.0 s"]
+    assert table.notes == ("times with ~ are not certain: net was measured under load",)
+
+
 def test_nothing_before_it_is_known(make_record: MakeRecord) -> None:
     assert report.predicted_table(make_record(plan=PLAN)) is None

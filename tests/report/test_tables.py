@@ -77,7 +77,8 @@ def test_the_arm_that_validation_chose_is_named_with_its_test_accuracy(
     make_arm: MakeArm, make_record: MakeRecord, accuracies: dict[str, float], line: str
 ) -> None:
     arms = [replace(make_arm([0.5, 0.4], name=name), test_accuracy=value) for name, value in accuracies.items()]
-    assert arms_table(make_record(make_arm([0.5], name="another"), *arms)).notes == (line,)
+    record = replace(make_record(make_arm([0.5], name="another"), *arms), chosen=tuple(accuracies))
+    assert arms_table(record).notes == (line,)
 
 
 def test_arms_that_are_not_complete_say_so(make_arm: MakeArm, make_record: MakeRecord) -> None:
@@ -322,8 +323,21 @@ def test_a_plan_in_which_nothing_is_shared_says_so() -> None:
 
 
 def test_a_plan_that_is_not_certain_says_so() -> None:
-    *_, arms = plan_tables({**PLAN, "doubts": ["net was measured while the machine was busy"]})
-    assert "Not certain: net was measured while the machine was busy." in arms.notes
+    passes, trajectories, arms = plan_tables({**PLAN, "doubts": ["net was measured while the machine was busy"]})
+    assert "Times with ~ are not certain: net was measured while the machine was busy." in arms.notes
+    assert arms.notes[1] == (
+        "Predicted: ~3 min 19 s in all; ~4 min 57 s with arms trained alone; ~16 min 40 s in an ordinary loop "
+        "(--plain)."
+    )
+    assert arms.rows[0][2:4] == ("~1 min 39 s", "~0.50 s")
+    assert passes.rows[0][7] == "~1 min 38 s"
+    assert trajectories.rows[1][7] == "~1 min 40 s"
+
+
+def test_a_plan_says_what_time_added_is_beside_other_processes() -> None:
+    *_, arms = plan_tables({**PLAN, "workers": 2, "threads": 1})
+    assert "2 trajectories are trained side by side, in processes of 1 thread each." in arms.notes
+    assert "Time added: a trajectory trained beside others counts for 1/2 of its own time." in arms.notes
 
 
 @pytest.mark.parametrize("width", [80, 120])

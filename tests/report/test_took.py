@@ -57,8 +57,16 @@ def test_before_there_were_runs_there_is_nothing_to_say(make_arm: MakeArm, make_
 
 
 def test_a_prediction_that_is_not_certain_says_so(make_arm: MakeArm, make_record: MakeRecord) -> None:
-    record = make_record(make_arm([0.5]), took=Took(346.0), cost=COST, plan={"doubts": ["the machine was busy"]})
+    record = make_record(make_arm([0.5]), took=Took(346.0), cost=SHARED, plan={"doubts": ["the machine was busy"]})
     assert arms_table(record).notes == (
-        "took 5 min 46 s, predicted 4 min 40 s",
-        "the prediction is not certain: the machine was busy",
+        "took 5 min 46 s, predicted ~4 min 40 s; one arm after the other: ~10 min 00 s, by the plain loop: "
+        "~20 min 00 s (estimates)",
+        "times with ~ are not certain: the machine was busy",
     )
+
+
+def test_time_added_beside_others_is_explained(make_arm: MakeArm, make_record: MakeRecord) -> None:
+    arm = make_arm([0.5])
+    cost = {**COST, "arms": {arm.name: {"alone_seconds": 3.0, "marginal_seconds": 1.0}}}
+    notes = [arms_table(make_record(arm, cost=cost, plan={"workers": n})).notes for n in (1, 2)]
+    assert notes[1] == (*notes[0], "time added: a trajectory trained beside others counts for 1/2 of its own time")

@@ -21,7 +21,6 @@ from frostline.training import (
     build_loss,
     build_optimizer,
     build_scheduler,
-    dropout_stream,
 )
 
 if TYPE_CHECKING:
@@ -101,7 +100,8 @@ def alone(recipe: Recipe, phase: Phase) -> tuple[list[float], torch.Tensor]:
     for epoch in range(phase.epochs):
         head.train()
         total = 0.0
-        with dropout_stream(stream_seed("dropout", recipe.seed, epoch), CPU):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(stream_seed("dropout", recipe.seed, epoch))
             for positions in batch_order(recipe.seed, epoch, N, recipe.batch_size):
                 x, y = torch.from_numpy(rows.features[positions]), torch.from_numpy(rows.labels[positions])
                 optimizer.zero_grad()
@@ -189,9 +189,9 @@ def test_another_torch_without_its_private_kernel_gives_the_same(
 
 
 @pytest.mark.usefixtures("threads")
-@pytest.mark.parametrize(("width", "n_classes"), [(512, 10), (64, 20), (128, 2)])
-@pytest.mark.parametrize("hidden", [(), (32,)])
-def test_company_changes_no_bit_of_heads_that_need_no_filling(width: int, n_classes: int, hidden: tuple[int]) -> None:
+@pytest.mark.parametrize(("width", "n_classes"), [(512, 10), (64, 20), (128, 2), (1, 10), (2, 10), (3, 10), (1, 2)])
+@pytest.mark.parametrize("hidden", [(), (32,), (1,), (1, 1), (7, 1, 3)])
+def test_company_changes_no_bit_of_heads_of_any_size(width: int, n_classes: int, hidden: tuple[int]) -> None:
     recipes = [Recipe(batch_size=32, seed=seed, head=Head(hidden=hidden)) for seed in range(3)]
     company = train([spec_of(recipe, range(len(PHASES)), width, n_classes) for recipe in recipes])
     for members, indices in (([2], [5]), ([0, 2], [0]), ([1], range(len(PHASES)))):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
+from rich.table import Column
 from rich.text import Text
 
 from frostline.cli._listener import describe_event
@@ -26,7 +28,7 @@ from frostline.execution.events import (
 from frostline.quantities import format_estimate, format_fraction, format_loss, format_number_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
     from types import TracebackType
 
@@ -42,7 +44,7 @@ class DisplayListener:
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),
-            TextColumn("{task.fields[remark]}", markup=False),
+            _Remarks(self._remark),
             console=console or Console(stderr=True, highlight=False),
             transient=True,
             expand=True,
@@ -50,6 +52,7 @@ class DisplayListener:
         self._whole: TaskID | None = None
         self._current: TaskID | None = None
         self._time_left = TimeLeft({}, 0, None)
+        self._reading = threading.Lock()  # the display is drawn by a thread of its own, all the time
         self._started = time.monotonic()
         self._planned_epochs: dict[str, int] = {}
         self._train_from: dict[str, str] = {}
@@ -90,7 +93,9 @@ class DisplayListener:
         elif isinstance(event, TrajectoryEnded):
             # What was read back, or ended early, cost no time now.
             free = event.status != "complete" or event.trajectory not in self._worked
-            self._advance(("trajectory", event.trajectory), 1.0, free=free)
+            with self._reading:
+                self._time_left.end(event.trajectory, self._elapsed(), free=free)
+            self._redraw()
 
     def _begin(self, event: RunStarted) -> None:
         self.run = event.run
@@ -98,6 +103,9 @@ class DisplayListener:
         plan = self._read_plan(event.run)
         trajectories = plan.get("trajectories", ())
         self._planned_epochs = {each["id"]: each["epochs"] for each in trajectories}
+        for group in plan.get("groups", ()):  # what is trained together goes on to the last epoch of any
+            last = max(self._planned_epochs[id_] for id_ in group["trajectories"])
+            self._planned_epochs |= dict.fromkeys(group["trajectories"], last)
         self._train_from = {each["id"]: each["train_from"] for each in trajectories}
         self._time_left = TimeLeft(plan, event.n_trajectories, event.predicted_seconds)
         self._whole = self._progress.add_task(event.study, total=1.0, remark="")
@@ -136,9 +144,32 @@ class DisplayListener:
         self._progress.update(self._current, description=what, completed=done, remark=remark)
 
     def _advance(self, part: tuple[str, str], fraction: float, *, free: bool = False) -> None:
-        self._time_left.advance(part, fraction, free=free)
+        with self._reading:
+            self._time_left.advance(part, fraction, self._elapsed(), free=free)
+        self._redraw()
+
+    def _redraw(self) -> None:
         if self._whole is not None:
-            left = self._time_left.seconds_left(time.monotonic() - self._started)
-            self._progress.update(
-                self._whole, completed=self._time_left.fraction, remark=f"{format_estimate(left)} left"
-            )
+            self._progress.update(self._whole, completed=self._time_left.fraction)
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._started
+
+    def _remark(self, task: Task) -> str:
+        """Return what stands behind a task's bar: of the whole run the time left, as it is at this moment."""
+        if task.id != self._whole:
+            return str(task.fields["remark"])
+        with self._reading:
+            left = self._time_left.seconds_left(self._elapsed())
+        return "longer than predicted" if left is None else f"{format_estimate(left)} left"
+
+
+class _Remarks(ProgressColumn):
+    """A column of what a function says of each task whenever it is drawn."""
+
+    def __init__(self, remark: Callable[[Task], str]) -> None:
+        super().__init__(Column(no_wrap=True))
+        self._of = remark
+
+    def render(self, task: Task) -> Text:
+        return Text(self._of(task))

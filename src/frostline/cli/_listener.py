@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 from typing import IO, TYPE_CHECKING, Protocol
 
 from frostline.execution.events import (
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-__all__ = ["LineListener", "RunListener", "describe_event", "make_listener"]
+__all__ = ["LineListener", "RunListener", "describe_event", "make_listener", "make_progress"]
 
 
 class RunListener(Protocol):
@@ -58,6 +59,22 @@ def make_listener(workspace: Path, lines_to: IO[str]) -> RunListener:
 
         return DisplayListener(workspace)
     return LineListener(lines_to, sys.stderr)
+
+
+def make_progress(workspace: Path, wanted: bool | None) -> RunListener | None:
+    """Return what shows a run that a program has started on standard error.
+
+    Args:
+        workspace: where the display reads the run's plan, for the time left.
+        wanted: whether it is asked for; None asks for it in a terminal or a notebook alone.
+    """
+    # Elsewhere nothing of a notebook is loaded. Bars need its widgets.
+    notebook = "ipykernel" in sys.modules
+    if sys.stderr.isatty() or (notebook and find_spec("ipywidgets") is not None):
+        from frostline.cli._display import DisplayListener
+
+        return DisplayListener(workspace)
+    return LineListener(sys.stderr, sys.stderr) if wanted or notebook else None
 
 
 class LineListener:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from frostline.data._dataset import Dataset, Skipped, Split
 from frostline.data._decoding import BadImageError, decode_image
-from frostline.data._detached import detach
+from frostline.data._detached import detach, is_detached
 from frostline.data._given import ImageLike, read_images
 from frostline.data._iterating import iterate_images
 from frostline.data._loading import load_dataset
@@ -24,6 +24,7 @@ __all__ = [
     "augment_image",
     "decode_image",
     "detach",
+    "is_detached",
     "iterate_images",
     "load_dataset",
     "load_images",

@@ -107,5 +107,5 @@ def _record(context: Context, written: Mapping[str, Mapping[str, str]]) -> None:
     files = {}
     for name, digests in written.items():
         folder = context.files.arm(name).relative_to(context.files.root)
-        files[name] = [FileRow(KINDS[file], str(folder / file), digest) for file, digest in digests.items()]
-    context.ledger.record_files(context.run, files)
+        files[name] = [FileRow(KINDS[file], (folder / file).as_posix(), digest) for file, digest in digests.items()]
+    context.recorder.record_files(files)

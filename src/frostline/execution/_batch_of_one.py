@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from frostline.models import build_chain, freeze, load_backbone
+from frostline.streams import torch_stream
 from frostline.study import Head
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def _refusing_layer(
     for start in starts:
         model = freeze(chain.model, chain, start, frozen_norm, tail_norm)
         try:
-            with torch.no_grad():
+            with torch.no_grad(), torch_stream():
                 model.train()(torch.zeros(1, 3, image_size, image_size))
         except ValueError as error:
             if str(error).startswith(_REFUSALS):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from frostline.execution._context import Context
-    from frostline.ledger import ArmRecord
+    from frostline.ledger import ArmRecord, Ledger
     from frostline.plan import PassPlan, TrajectoryPlan
     from frostline.study import Arm, Recipe
 
@@ -50,15 +50,15 @@ def choose_arms(arms: Sequence[ArmRecord]) -> list[ArmRecord]:
     return max(sound, key=merit)
 
 
-def judge(context: Context, chosen: Sequence[ArmRecord]) -> None:
+def judge(context: Context, ledger: Ledger, chosen: Sequence[ArmRecord]) -> None:
     """Record the choice, then evaluate the chosen arms on the test split; what has been judged is left alone."""
-    context.ledger.record_choice(context.run, [record.name for record in chosen])
+    ledger.record_choice(context.run, [record.name for record in chosen])
     by_name = {arm.name: arm for arm in context.prepared.arms}
     stored: set[str] = set()
     for record in chosen:
         if record.test_accuracy is None:
             loss, accuracy = _test(context, by_name[record.name], stored)
-            context.ledger.set_test(context.run, record.name, loss, accuracy)
+            ledger.set_test(context.run, record.name, loss, accuracy)
 
 
 def _test(context: Context, arm: Arm, stored: set[str]) -> tuple[float, float]:

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from frostline.execution._files import RunFiles
     from frostline.execution._networks import Networks
     from frostline.execution._prepare import Prepared
+    from frostline.execution._recorder import Recorder
     from frostline.execution.events import Listener
     from frostline.features import FeatureStore
-    from frostline.ledger import Ledger
     from frostline.models.facts import BackboneFacts
     from frostline.plan import CostModel, Plan, TrajectoryPlan
     from frostline.study import Recipe
@@ -28,7 +28,7 @@ class Context:
 
     prepared: Prepared
     plan: Plan
-    ledger: Ledger
+    recorder: Recorder
     run: str
     files: RunFiles
     store: FeatureStore

@@ -8,43 +8,37 @@ from frostline.execution._stored import rows_missing
 
 if TYPE_CHECKING:
     from frostline.execution._context import Context
-    from frostline.ledger import PassRow
+    from frostline.ledger import Ledger, PassRow
     from frostline.plan import PassPlan
 
 __all__ = ["describe_cost", "seconds_left"]
 
 
-def seconds_left(context: Context) -> float:
+def seconds_left(context: Context, ledger: Ledger) -> float:
     """Return the predicted seconds of judging, passes that the cache doesn't have, epochs that the ledger doesn't."""
-    ledger, run, plan = context.ledger, context.run, context.plan
+    run = context.run
     if context.plain:
-        return plan.totals.plain_seconds
+        return context.plan.totals.plain_seconds
     # A run that is taken up again keeps to its first plan, which doesn't know what was stored since.
     missing = rows_missing(context.prepared, context.networks, context.engine, context.store)
-
-    def share_left(planned: PassPlan) -> float:
-        left = sum(max(missing(source, cut) for cut in planned.cuts) for source in planned.sources)
-        return left / max(planned.n_images, 1)
-
-    passes = sum(planned.seconds * share_left(planned) for planned in plan.passes)
+    plan = context.prepared.plan(decided=context.plan.decided, missing=missing)
+    passes = sum(planned.seconds for planned in plan.passes)
     whole = sum(t.seconds for t in plan.trajectories)
     ahead = sum((t.epochs - len(ledger.epochs(run, t.id))) * t.seconds_per_epoch for t in plan.trajectories)
     training = plan.totals.training_seconds * ahead / whole if whole else 0.0
     return passes + training + plan.totals.test_seconds
 
 
-def describe_cost(context: Context) -> dict[str, Any]:
+def describe_cost(context: Context, ledger: Ledger) -> dict[str, Any]:
     """Return measured beside predicted: the run, its passes and trajectories, and each arm alone and on top.
 
     Passes that the cache had aren't counted in what was predicted for the run, as they weren't made.
     """
     if context.plain:
         return {"predicted_seconds": context.plan.totals.plain_seconds}
-    made = {row.name: row for row in context.ledger.passes(context.run)}
+    made = {row.name: row for row in ledger.passes(context.run)}
     passes = {name: row.seconds for name, row in made.items() if not row.reused}
-    epochs = {
-        t.id: [row.seconds for row in context.ledger.epochs(context.run, t.id)] for t in context.plan.trajectories
-    }
+    epochs = {t.id: [row.seconds for row in ledger.epochs(context.run, t.id)] for t in context.plan.trajectories}
     # What a pass over all of its images would take: an arm alone would find nothing in the cache.
     whole = {name: passes[name] * row.n_images / row.n_passed for name, row in made.items() if not row.reused}
     measured = {**whole, **{id_: sum(rows) / len(rows) for id_, rows in epochs.items() if rows}}

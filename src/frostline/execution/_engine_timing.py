@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from frostline.plan import choose_layout, pass_batch_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     import numpy as np
     from numpy.typing import NDArray
@@ -19,22 +19,24 @@ if TYPE_CHECKING:
     from frostline.models import Backbone
     from frostline.models.facts import BackboneFacts
 
-__all__ = ["Situation", "any_situation", "engine_rate"]
+__all__ = ["Situation", "any_situation", "engine_rate", "prefix_cuts"]
 
 
 @dataclass(frozen=True)
 class Situation:
     """What measuring takes from the study that it is done for, so that what it compiles can be used again.
 
-    ``images``, uint8 [B, 3, H, W], are the first of the training split; ``engines`` keeps what is compiled.
+    ``cuts`` are those that the study most likely stores together; ``images``, uint8 [B, 3, H, W], are the first of the
+    training split; ``engines`` keeps what is compiled.
     """
 
     backbone: Backbone
+    cuts: tuple[str, ...]
     images: NDArray[np.uint8]
     engines: Engines
 
 
-def any_situation(backbone: Backbone, facts: BackboneFacts) -> Situation:
+def any_situation(backbone: Backbone, facts: BackboneFacts, asked: Asked) -> Situation:
     """Return a situation of random images, which are as fast as any."""
     import numpy as np
 
@@ -42,7 +44,12 @@ def any_situation(backbone: Backbone, facts: BackboneFacts) -> Situation:
 
     generator = np.random.Generator(np.random.PCG64(0))
     images = generator.integers(0, 256, (BATCH_SIZE, 3, facts.image_size, facts.image_size), np.uint8)
-    return Situation(backbone, images, Engines())
+    return Situation(backbone, prefix_cuts(facts, asked.cuts), images, Engines())
+
+
+def prefix_cuts(facts: BackboneFacts, asked: Collection[str]) -> tuple[str, ...]:
+    """Return the cuts, in execution order, of the prefix that is measured for those that are asked for."""
+    return tuple(cut.name for cut in facts.cuts if cut.name in asked and cut.name != "input") or (facts.cuts[-1].name,)
 
 
 def engine_rate(
@@ -52,7 +59,7 @@ def engine_rate(
     watch: Watch,
     settle: Callable[[], None] = lambda: None,
 ) -> EngineRate | None:
-    """Measure the engine on the prefix that the study most likely needs, as if it went on to the head.
+    """Measure the engine on the prefix of a situation, as if it went on to the head.
 
     ``settle`` is called when it is compiled, before it is timed.
     """
@@ -65,8 +72,8 @@ def engine_rate(
         settle()
         return None
     backbone = situation.backbone
-    cuts = [cut for cut in facts.cuts if cut.name in asked.cuts and cut.name != "input"] or [facts.cuts[-1]]
-    names = tuple(cut.name for cut in cuts)
+    names = situation.cuts
+    cuts = [facts.resolve(name) for name in names]
     key = EngineKey(
         facts.backbone,
         backbone.weights_digest,

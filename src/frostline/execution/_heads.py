@@ -7,9 +7,9 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from frostline.execution._artifacts import record_arms
+from frostline.execution._finishing import ENDED, Finisher, ending_arms
 from frostline.execution._rows import rows_of
-from frostline.execution._telling import ending_arms, tell_epoch
-from frostline.execution.events import StepProgress, TrajectoryEnded
+from frostline.execution.events import StepProgress
 from frostline.ledger import EpochRow
 from frostline.models import freeze, frozen_digest
 from frostline.plan import stack_key
@@ -18,7 +18,6 @@ from frostline.training import (
     HeadsTraining,
     StackMember,
     StackSpec,
-    describe_divergence,
     frozen_changed,
     has_diverged,
     load_tensors,
@@ -35,25 +34,19 @@ if TYPE_CHECKING:
 
 __all__ = ["run_heads"]
 
-ENDED = ("complete", "diverged")
-
 
 def run_heads(context: Context, group: GroupPlan) -> None:
-    """Train the group's heads to their ends; epochs that the ledger has are told again and not trained again."""
-    ledger, run = context.ledger, context.run
+    """Train the group's heads to their ends; epochs that are stored are told again and not trained again."""
+    recorder = context.recorder
     wanted = set(group.trajectories)
     planned = {t.id: t for t in context.plan.trajectories if t.id in wanted}
-    statuses = {id_: ledger.trajectory_status(run, id_) for id_ in planned}
-    active = {id_: t for id_, t in planned.items() if statuses[id_] not in ENDED}
+    active = {id_: t for id_, t in planned.items() if recorder.trajectory_status(id_) not in ENDED}
     done = _epochs_done(context, group, active)
-    for id_, trajectory in planned.items():
-        for row in ledger.epochs(run, id_):
-            tell_epoch(context, trajectory, row, replayed=True)
-        status = statuses[id_]
-        if status in ENDED:
-            context.emit(TrajectoryEnded(id_, str(status)))
+    finisher = Finisher.of(context, planned.values())
+    for id_ in planned:
+        finisher.replay(id_, recorder.epochs(id_))
     if active:
-        _train(context, group, active, done)
+        _train(context, group, active, done, finisher)
 
 
 def _epochs_done(context: Context, group: GroupPlan, active: dict[str, TrajectoryPlan]) -> int:
@@ -61,15 +54,17 @@ def _epochs_done(context: Context, group: GroupPlan, active: dict[str, Trajector
 
     Without the checkpoint of the last one the heads begin anew.
     """
-    done = min((len(context.ledger.epochs(context.run, id_)) for id_ in active), default=0)
+    done = min((len(context.recorder.epochs(id_)) for id_ in active), default=0)
     if done and not context.files.checkpoint(group.id, done).exists():
         done = 0
     for id_ in active:
-        context.ledger.drop_epochs_after(context.run, id_, done)
+        context.recorder.drop_epochs_after(id_, done)
     return done
 
 
-def _train(context: Context, group: GroupPlan, active: dict[str, TrajectoryPlan], done: int) -> None:
+def _train(
+    context: Context, group: GroupPlan, active: dict[str, TrajectoryPlan], done: int, finisher: Finisher
+) -> None:
     specs, chain = _specs(context, active)
     tail = freeze(chain.tail("head"), chain, "head")
     frozen = frozen_digest(tail, chain, "head")
@@ -94,7 +89,7 @@ def _train(context: Context, group: GroupPlan, active: dict[str, TrajectoryPlan]
             if (kept or diverged) and frozen_digest(tail, chain, "head") != frozen:
                 raise frozen_changed(chain.backbone, "head")
             _keep(context, kept, epoch, training, results, chain)
-            ended = _record(context, active, epoch, rows)
+            ended = finisher.finish(rows)
             context.files.checkpoint(group.id, epoch - 1).unlink(missing_ok=True)
             training.drop(ended)
             active = {id_: t for id_, t in active.items() if id_ not in ended}
@@ -166,20 +161,3 @@ def _keep(
             # A new phase begins with a new optimizer: only the model goes on.
             checkpoint = Checkpoint(states[id_], {"state": {}, "param_groups": []}, None)
             save_checkpoint(context.files.checkpoint(id_, epoch), checkpoint)
-
-
-def _record(context: Context, active: dict[str, TrajectoryPlan], epoch: int, rows: dict[str, EpochRow]) -> list[str]:
-    """Record an epoch of all heads, and which of them end with it, at once; tell it, and return those that ended."""
-    statuses: dict[str, tuple[str, str | None]] = {}
-    for id_, planned in active.items():
-        message = describe_divergence(planned.first_epoch + epoch, rows[id_].train_loss, len(context.dataset.classes))
-        if message is not None:
-            statuses[id_] = ("diverged", message)
-        elif epoch == planned.epochs:
-            statuses[id_] = ("complete", None)
-    context.ledger.record_epochs(context.run, rows, statuses)
-    for id_, planned in active.items():
-        tell_epoch(context, planned, rows[id_], replayed=False)
-        if id_ in statuses:
-            context.emit(TrajectoryEnded(id_, *statuses[id_]))
-    return list(statuses)

@@ -11,6 +11,7 @@ from frostline.errors import FeatureError
 from frostline.execution._stored import feature_spec, views_of
 from frostline.execution.events import Notice, PassFinished, PassProgress, PassStarted
 from frostline.features import EngineKey, EngineRequest, run_pass
+from frostline.ledger import PassRow
 from frostline.plan import pass_batch_size, source_of
 from frostline.study import Head
 
@@ -28,8 +29,14 @@ if TYPE_CHECKING:
 __all__ = ["engine_request", "make_pass", "open_features"]
 
 
-def make_pass(context: Context, planned: PassPlan) -> None:
-    """Run a planned pass over each of its splits and views; what the cache has is not made again."""
+def make_pass(context: Context, planned: PassPlan, part: int = 0, parts: int = 1) -> None:
+    """Run a planned pass over each of its splits and views; what the cache has is not made again.
+
+    Args:
+        context: the run.
+        planned: the pass.
+        part, parts: which of so many equal parts of each split to pass; all images when left out.
+    """
     context.emit(PassStarted(planned.name, planned.n_images))
     backbone = context.networks.of(planned)
     facts = context.facts(planned.backbone, planned.image_size)
@@ -37,11 +44,18 @@ def make_pass(context: Context, planned: PassPlan) -> None:
     seconds, n_bytes, done, n_passed, engines = 0.0, 0, 0, 0, []
     for source in planned.sources:
         split = context.dataset.split(source.split)
+        chosen = np.array_split(np.arange(len(split)), parts)[part]
+        images = [split.digests[position] for position in chosen.tolist()]
         for view in views_of(source):
             specs = [_spec(context, source, view, cut) for cut in planned.cuts]
 
-            def load(positions: NDArray[np.int64], split: Split = split, view: View | None = view) -> NDArray[np.uint8]:
-                return load_images(context.dataset, split, positions, backbone.preprocessing, view)
+            def load(
+                positions: NDArray[np.int64],
+                split: Split = split,
+                chosen: NDArray[np.int64] = chosen,
+                view: View | None = view,
+            ) -> NDArray[np.uint8]:
+                return load_images(context.dataset, split, chosen[positions], backbone.preprocessing, view)
 
             def progress(stored: int, total: int, before: int = done) -> None:
                 context.emit(PassProgress(planned.name, before + stored, planned.n_images))
@@ -53,7 +67,7 @@ def make_pass(context: Context, planned: PassPlan) -> None:
                 shapes=[facts.resolve(cut).shapes for cut in planned.cuts],
                 load=load,
                 normalise=request.normalise,
-                images=split.digests,
+                images=images,
                 examples=request.examples,
                 engine=context.engine,
                 batch_size=planned.batch_size,
@@ -63,11 +77,11 @@ def make_pass(context: Context, planned: PassPlan) -> None:
                 progress=progress,
                 notice=lambda text: context.emit(Notice(text)),
             )
-            seconds, n_bytes, done = seconds + report.seconds, n_bytes + report.n_bytes, done + len(split)
+            seconds, n_bytes, done = seconds + report.seconds, n_bytes + report.n_bytes, done + len(images)
             engines.append(report.engine)
             n_passed += report.n_passed
     engine = "+".join(dict.fromkeys(engines))
-    context.ledger.record_pass(context.run, planned.name, planned.n_images, n_passed, n_bytes, seconds, engine)
+    context.recorder.record_pass(PassRow(planned.name, planned.n_images, n_passed, n_bytes, seconds, engine))
     context.emit(PassFinished(planned.name, planned.n_images, n_passed, n_bytes, seconds))
 
 

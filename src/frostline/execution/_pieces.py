@@ -60,5 +60,5 @@ class Pieces:
         """Return what a piece gives."""
         if piece == "engine":
             (asked,) = arguments
-            return engine_rate(self.facts, asked, any_situation(self.backbone, self.facts), self._watch)
+            return engine_rate(self.facts, asked, any_situation(self.backbone, self.facts, asked), self._watch)
         return self._watch.measure(lambda: PIECES[piece](self.chain, self.facts, *arguments))

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple
 from typing import TYPE_CHECKING
 
 import torch
 
 from frostline.data import load_images, normalise
 from frostline.execution._artifacts import record_arms
+from frostline.execution._finishing import ENDED, Finisher
 from frostline.execution._rows import view_of_epoch
-from frostline.execution.events import ArmProgress, EpochFinished, StepProgress, TrajectoryEnded
+from frostline.execution.events import ArmProgress, StepProgress
 from frostline.ledger import EpochRow
-from frostline.training import PlainPhase, describe_divergence, train_plain
+from frostline.training import PlainPhase, train_plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,16 +34,18 @@ def plain_trajectory(recipe: Recipe) -> str:
 
 def run_plain(context: Context, arm: Arm) -> None:
     """Train one arm from its first epoch to its last; an arm that was interrupted begins anew."""
-    ledger, run, recipe, dataset = context.ledger, context.run, arm.recipe, context.dataset
+    recorder, recipe, dataset = context.recorder, arm.recipe, context.dataset
     trajectory = plain_trajectory(recipe)
-    status = ledger.trajectory_status(run, trajectory)
-    if status in ("complete", "diverged"):
-        for row in ledger.epochs(run, trajectory):
-            _tell(context, arm, row, replayed=True)
-        context.emit(TrajectoryEnded(trajectory, status))
+
+    def progress(_trajectory: str, epoch: int) -> list[ArmProgress]:
+        return [ArmProgress(arm.name, epoch, recipe.total_epochs)]
+
+    finisher = Finisher(context, {trajectory: (0, recipe.total_epochs)}, progress)
+    if recorder.trajectory_status(trajectory) in ENDED:
+        finisher.replay(trajectory, recorder.epochs(trajectory))
         return
-    ledger.drop_epochs_after(run, trajectory, 0)
-    ledger.record_trajectory(run, trajectory, "running")
+    recorder.drop_epochs_after(trajectory, 0)
+    recorder.record_trajectory(trajectory, "running")
     preprocessing = context.networks.of(recipe).preprocessing
 
     def train_images(positions: NDArray[np.int64], epoch: int) -> torch.Tensor:
@@ -71,13 +73,8 @@ def run_plain(context: Context, arm: Arm) -> None:
         # The whole network is stored: by this loop's lights there is no telling which part changed.
         if epoch.logits is not None and epoch.epoch == recipe.total_epochs:
             record_arms(context, [(arm.name, phases[-1], chain.model.state_dict(), epoch.logits)])
-        row = EpochRow(epoch.epoch, epoch.train_loss, epoch.val_loss, epoch.val_accuracy, epoch.seconds)
-        ledger.record_epoch(run, trajectory, *astuple(row))
-        _tell(context, arm, row, replayed=False)
-    message = describe_divergence(epoch.epoch, epoch.train_loss, len(dataset.classes))
-    status = "complete" if message is None else "diverged"
-    ledger.record_trajectory(run, trajectory, status, message)
-    context.emit(TrajectoryEnded(trajectory, status, message))
+        scores = (epoch.train_loss, epoch.val_loss, epoch.val_accuracy, epoch.seconds)
+        finisher.finish({trajectory: EpochRow(epoch.epoch, *scores)})
 
 
 def _phases(context: Context, arm: Arm) -> list[TrajectoryPlan]:
@@ -89,13 +86,3 @@ def _phases(context: Context, arm: Arm) -> list[TrajectoryPlan]:
 
 def _numerics(phases: Sequence[TrajectoryPlan]) -> list[PlainPhase]:
     return [PlainPhase(None if p.cut == "input" else p.cut, p.layout, p.threads) for p in phases]
-
-
-def _tell(context: Context, arm: Arm, row: EpochRow, *, replayed: bool) -> None:
-    progress = (ArmProgress(arm.name, row.epoch, arm.recipe.total_epochs),)
-    trajectory = plain_trajectory(arm.recipe)
-    context.emit(
-        EpochFinished(
-            trajectory, progress, row.train_loss, row.val_loss, row.val_accuracy, row.seconds, replayed=replayed
-        )
-    )

@@ -14,7 +14,7 @@ from frostline.errors import FrostlineError
 from frostline.execution._bench import Bench
 from frostline.execution._calibration import Asked, known_rates, measure_rates
 from frostline.execution._checks import check_classes, check_networks, raise_problems
-from frostline.execution._engine_timing import Situation
+from frostline.execution._engine_timing import Situation, prefix_cuts
 from frostline.execution._own import is_only_here, knows_networks
 from frostline.execution.events import DataRead, Notice
 from frostline.models.facts import backbone_facts, known_facts
@@ -124,6 +124,7 @@ def prepare(
     for key, (recipe, asked) in _asked(arms, facts_of, engine).items():
         facts = facts_of(recipe)
         rates = known_rates(facts, asked)
+        compiled: frozenset[tuple[str, str | None, tuple[str, ...]]] = frozenset()
         if rates is None:
             if listener is not None:
                 listener(Notice(f"measuring {facts.backbone} at {facts.image_size} pixels on this machine, once"))
@@ -132,16 +133,17 @@ def prepare(
                 backbone = networks.of(recipe)
                 first = np.arange(min(MOST_IMAGES, len(dataset.train)))
                 images = load_images(dataset, dataset.train, first, backbone.preprocessing)
-                situation = Situation(backbone, images, engines)
+                situation = Situation(backbone, prefix_cuts(facts, asked.cuts), images, engines)
             with measuring():
                 rates = measure_rates(facts, asked, situation, bench)
             if rates.doubt and listener is not None:
                 listener(Notice(f"{rates.doubt}; it is measured anew next time"))
-            if situation is not None:
-                rates = replace(rates, setup=0.0)  # what was compiled to be measured is what the pass uses
+            if situation is not None and device == "cpu":
+                # What was compiled to be measured is what a pass to the same cuts uses.
+                compiled = frozenset({(recipe.weights, recipe.weights_key, situation.cuts)})
         if threads is not None:  # which decide bits, as nothing does that was measured
             rates = replace(rates, threads=threads)
-        costs[key] = CostModel(facts, rates, device, only_here=is_only_here(facts.backbone))
+        costs[key] = CostModel(facts, rates, device, is_only_here(facts.backbone), compiled)
     return Prepared(study, arms, dataset, costs)
 
 

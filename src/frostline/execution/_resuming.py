@@ -16,6 +16,7 @@ from frostline.ledger import Ledger
 from frostline.plan import Decided, pass_batch_size
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from frostline.execution._networks import Networks
@@ -71,9 +72,18 @@ def take_up(
             emit(Notice(f"{candidate} can't be resumed: the images have changed since it began"))
             continue
         before = record.plan.get("basis", {})
-        changed = [key for key, value in basis.items() if before.get(key) != value]
+        changed = [key for key, value in basis.items() if key != "numerics" and before.get(key) != value]
         if changed:
             emit(Notice(f"{candidate} can't be resumed: {' and '.join(changed)} changed since it began"))
+            continue
+        differences = _differences(before.get("numerics", {}), basis["numerics"])
+        if differences:
+            emit(
+                Notice(
+                    f"{candidate} can't be resumed: it began {', '.join(differences)}, so the last digits of its "
+                    "numbers would change; continue it where these are the same as then, or start a new run here"
+                )
+            )
             continue
         with suppress(LedgerError):  # another process was quicker to take it up
             ledger.reopen(candidate, provenance, spent.began, spent.parts)
@@ -92,6 +102,21 @@ def find_finished(place: Path, study: Study, fingerprint: str, mode: str, basis:
             if same and record.directory.is_dir():
                 return record
     return None
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return what of the numerics was otherwise when a run began, in words."""
+    began = {**before, **before.get("versions", {})}
+    is_now = {**now, **now["versions"]}
+    words = {
+        "torch": "with torch {}, not {}",
+        "openvino": "with openvino {}, not {}",
+        "capability": "on a processor with {}, not {}",
+        "threads": "on {} of torch's threads, not {} (OMP_NUM_THREADS sets them)",
+        "pass_batch_size": "with {} images in a batch of a feature pass, not {}",
+    }
+    differing = (key for key in words if began.get(key) != is_now[key])
+    return [words[key].format(began.get(key, "another number or version"), is_now[key]) for key in differing]
 
 
 def decided_by(ledger: Ledger, run_id: str) -> dict[str, Decided]:

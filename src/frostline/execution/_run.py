@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from contextlib import closing, nullcontext
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,19 +17,18 @@ from frostline.execution._choice import choose_arms, judge
 from frostline.execution._context import Context
 from frostline.execution._cost import describe_cost, seconds_left
 from frostline.execution._devices import choose_device, choose_engine, describe_provenance
+from frostline.execution._executors import choose_executor
 from frostline.execution._files import RunFiles
-from frostline.execution._heads import run_heads
 from frostline.execution._networks import Networks
 from frostline.execution._own import knows_networks
-from frostline.execution._passes import make_pass
 from frostline.execution._plain import plain_trajectory, run_plain
 from frostline.execution._prepare import Prepared, check_cache_policy, is_measured, prepare, read_data
+from frostline.execution._recorder import LedgerRecorder
 from frostline.execution._resuming import decided_by, describe_basis, find_finished, take_up
 from frostline.execution._spent import Spent
 from frostline.execution._stored import rows_missing
-from frostline.execution._trajectories import run_trajectory
-from frostline.execution._turns import apart, taking_turns
-from frostline.execution._workers import Workers
+from frostline.execution._turns import taking_turns
+from frostline.execution._units import units_of
 from frostline.execution.events import Event, Listener, Notice, RunFinished, RunFound, RunStarted
 from frostline.features import Engines, FeatureStore
 from frostline.ledger import ArmEntry, Ledger, RunRecord, Segment, save_run_record
@@ -38,8 +37,6 @@ from frostline.plan import read_budgets
 from frostline.study import Study, load_study
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from frostline.plan import Budgets, CachePolicy, Plan
 
 __all__ = ["run"]
@@ -60,48 +57,23 @@ def run(
     listener: Listener | None = None,
     began: float | None = None,
 ) -> RunRecord:
-    """Run a study and return what the ledger has of it.
-
-    A run of the same study that was interrupted is continued where it stopped; every number is then the one that the
-    uninterrupted run would have had. Of a study that has been run, on the same images with the same versions, the
-    finished run is returned. A run that another thread of the process has under way is waited for.
-
-    Example::
-
-        record = frostline.run("starter")
-        record.arm(record.chosen[0]).test_accuracy
-
-    Args:
-        study: what is asked: a Study, a study file, or the name of a built-in study.
-        plain: train each arm alone and uncut by the plain loop, the oracle.
-        workspace: the directory of results; ``runs`` in the working directory when left out.
-        resume: True insists on an interrupted run to continue, False starts a new one, None continues one if there is
-            one.
-        again: whether to train a study anew that has been run.
-        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        engine: of feature passes: ``auto``, ``openvino`` or ``torch``.
-        cache: whether activations are stored: ``auto`` where that is predicted cheaper, ``always``, ``never``.
-        disk: the most that the study's stored activations may take together, in bytes or as text such as ``10GB``;
-            what doesn't fit is recomputed. An interrupted run keeps to what it had chosen.
-        memory: the most that the process may take of memory, likewise; heads are trained in smaller groups to keep it.
-        listener: told each event as it happens; torch's random state is put back when it returns.
-        began: when whoever waits for the answer began to, in seconds since 1970; the call, when left out. What the run
-            took counts from there.
+    """Run a study and return what the ledger has of it, as ``frostline.run`` says, which also shows it.
 
     Raises:
         FrostlineError: anything a user can cause; what was finished before is kept.
         KeyboardInterrupt: the run was stopped, is marked so, and can be resumed.
     """
-    engines = Engines()
-    spent = Spent(time.time() if began is None else began, engines)
+    began = time.time() if began is None else began
     check_cache_policy(cache)
     budgets = read_budgets(disk, memory)
     asked = study if isinstance(study, Study) else load_study(study)
     place = Path(workspace) if workspace is not None else workspace_directory()
     chosen_device = choose_device(device)
     chosen_engine = "torch" if plain else choose_engine(engine, chosen_device)
-    emit = apart(listener or _ignore, chosen_device)
     fresh = again or resume is not None
+    engines = Engines()
+    spent = Spent(began, None if chosen_engine == "torch" else engines)
+    emit = listener or _ignore
     with taking_turns(emit, spent.waiting):
         return _run(
             asked, plain, place, resume, fresh, chosen_device, chosen_engine, cache, budgets, emit, engines, spent
@@ -162,7 +134,7 @@ def _run(
         context = Context(
             prepared=prepared,
             plan=plan,
-            ledger=ledger,
+            recorder=LedgerRecorder(ledger, run_id),
             run=run_id,
             files=RunFiles(ledger.run_directory(run_id)),
             store=store,
@@ -173,49 +145,29 @@ def _run(
             emit=emit,
         )
         n_trajectories = len(plan.arms) if plain else len(plan.trajectories)
-        left = seconds_left(context)
+        left = seconds_left(context, ledger)
         emit(RunStarted(run_id, study.name, taken_up is not None, len(plan.arms), n_trajectories, left))
         try:
-            _carry_out(context)
+            _carry_out(context, ledger)
         except KeyboardInterrupt:
-            _end(context, "interrupted", spent)
+            _end(context, ledger, "interrupted", spent)
             raise
         except BaseException:
-            _end(context, "failed", spent)
+            _end(context, ledger, "failed", spent)
             raise
         shutil.rmtree(context.files.checkpoints, ignore_errors=True)
-        _end(context, "complete", spent)
+        _end(context, ledger, "complete", spent)
         return ledger.load(run_id)
 
 
-def _carry_out(context: Context) -> None:
+def _carry_out(context: Context, ledger: Ledger) -> None:
     if context.plain:
         for arm in context.prepared.arms:
             run_plain(context, arm)
     else:
-        with _workers(context) as workers:
-            for planned in context.plan.passes:
-                make_pass(context, planned)
-            # Heads go on from nothing but the pretrained network, so everything else can follow them.
-            for group in context.plan.groups:
-                if group.stacked:
-                    run_heads(context, group)
-            single = {group.id for group in context.plan.groups if not group.stacked}
-            trajectories = [planned for planned in context.plan.trajectories if planned.id in single]
-            if workers is not None:
-                workers.run(trajectories)
-            else:
-                for trajectory in trajectories:
-                    run_trajectory(context, trajectory)
-    judge(context, choose_arms(context.ledger.load(context.run).arms))
-
-
-def _workers(context: Context) -> AbstractContextManager[Workers | None]:
-    """Return the processes that the plan has trajectories trained in, or nothing for the run's own."""
-    plan = context.plan
-    if plan.workers == 1 or context.device.type != "cpu":
-        return nullcontext()
-    return Workers(context, plan.workers, plan.threads)
+        with choose_executor(context) as executor:
+            executor.run(units_of(context.plan))
+    judge(context, ledger, choose_arms(ledger.load(context.run).arms))
 
 
 def _start(
@@ -247,14 +199,14 @@ def _start(
     )
 
 
-def _end(context: Context, status: str, spent: Spent) -> None:
+def _end(context: Context, ledger: Ledger, status: str, spent: Spent) -> None:
     """Record how the run ended; a ledger that can't be written any more mustn't hide the error that ended it."""
     try:
-        context.ledger.finish_run(context.run, status, describe_cost(context), spent.parts)
+        ledger.finish_run(context.run, status, describe_cost(context, ledger), spent.parts)
     except FrostlineError:
         if status == "complete":
             raise
-    record = context.ledger.load(context.run)
+    record = ledger.load(context.run)
     save_run_record(record)
     context.emit(RunFinished(context.run, status, record.took.seconds))
 

@@ -21,10 +21,10 @@ class Spent:
 
     Args:
         began: when whoever waits for the run began to, in seconds since 1970.
-        engines: what is compiled for the run.
+        engines: what is compiled for the run; None where nothing is, as torch runs networks as they are.
     """
 
-    def __init__(self, began: float, engines: Engines) -> None:
+    def __init__(self, began: float, engines: Engines | None) -> None:
         self.began, self._engines = began, engines
         self._waiting = self._measuring = 0.0
 
@@ -40,13 +40,17 @@ class Spent:
     @contextmanager
     def measuring(self) -> Iterator[None]:
         """Count what measuring the machine takes, without what is compiled meanwhile and used afterwards."""
-        started, compiled = time.perf_counter(), self._engines.compile_seconds
+        started, compiled = time.perf_counter(), self._compiling
         try:
             yield
         finally:
-            self._measuring += time.perf_counter() - started - (self._engines.compile_seconds - compiled)
+            self._measuring += time.perf_counter() - started - (self._compiling - compiled)
 
     @property
     def parts(self) -> Took:
         """What is known by now, for the ledger, which counts the seconds of all of it."""
-        return Took(0.0, self._measuring, self._engines.compile_seconds, self._waiting)
+        return Took(0.0, self._measuring, self._compiling, self._waiting)
+
+    @property
+    def _compiling(self) -> float:
+        return 0.0 if self._engines is None else self._engines.compile_seconds

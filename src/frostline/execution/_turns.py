@@ -1,12 +1,10 @@
-"""One run at a time in a process: torch has one generator for dropout and one number of threads for all of it."""
+"""One run at a time in a process: torch has one number of threads for all of it."""
 
 from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
-
-import torch
 
 from frostline.errors import FrostlineError
 from frostline.execution.events import Notice
@@ -15,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from frostline.execution.events import Event, Listener
+    from frostline.execution.events import Listener
 
-__all__ = ["apart", "taking_turns"]
+__all__ = ["taking_turns"]
 
 _turn = threading.Lock()
 _holder: int | None = None
@@ -45,17 +43,3 @@ def taking_turns(emit: Listener, waiting: Callable[[], AbstractContextManager[No
     finally:
         _holder = None
         _turn.release()
-
-
-def apart(listener: Listener, device: torch.device) -> Listener:
-    """Return a listener that may draw random numbers and changes none of the run's, in the midst of which it is told.
-
-    Dropout draws from torch's global generators, which are put back when the listener returns.
-    """
-    devices = [device] if device.type == "cuda" else []
-
-    def emit(event: Event) -> None:
-        with torch.random.fork_rng(devices=devices):
-            listener(event)
-
-    return emit

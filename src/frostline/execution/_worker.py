@@ -1,7 +1,8 @@
-"""A process that trains trajectories for a run: ``python -m frostline.execution._worker``.
+"""A process that carries out units of a run: ``python -m frostline.execution._worker``.
 
-It reads pickled messages from standard input, first its Task and then ids of trajectories, and writes what happens to
-standard output. It ends with its standard input, so that none outlives the run, however that ends.
+It reads pickled messages from standard input, first its Task and then units, and writes what happens to standard
+output. Results go to the recorder of the process that started it: nothing here writes the ledger. It ends with its
+standard input, so that none outlives the run, however that ends.
 """
 
 from __future__ import annotations
@@ -13,27 +14,28 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import torch
 
-from frostline.data import load_dataset
+from frostline.data import is_detached, load_dataset
 from frostline.errors import DataError, FrostlineError
 from frostline.execution._context import Context
-from frostline.execution._files import RunFiles
 from frostline.execution._networks import Identity, Networks
 from frostline.execution._pipes import read_messages, take_output, write_message
-from frostline.execution._trajectories import run_trajectory
+from frostline.execution._recorder import RemoteRecorder
+from frostline.execution._units import carry_out, needs_images
 from frostline.execution.events import StepProgress
 from frostline.features import FeatureStore
-from frostline.ledger import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
+    from frostline.execution._files import RunFiles
     from frostline.execution._own import Portable
     from frostline.execution._prepare import Prepared
+    from frostline.execution._recorder import Recorder
+    from frostline.execution._units import Unit
     from frostline.execution.events import Event
     from frostline.plan import Plan
 
-__all__ = ["Done", "Failed", "Task"]
+__all__ = ["Call", "Done", "Failed", "Reply", "Task"]
 
 SECONDS_BETWEEN_STEPS = 0.1
 """Steps are told no more often than a display shows them."""
@@ -41,14 +43,14 @@ SECONDS_BETWEEN_STEPS = 0.1
 
 @dataclass(frozen=True)
 class Task:
-    """What a worker must know of a run to train its trajectories, on so many threads.
+    """What a worker must know of a run to carry out its units, on so many threads.
 
     ``identities`` are those of the run's networks: what the worker builds must be the same.
     """
 
     prepared: Prepared
     plan: Plan
-    workspace: Path
+    files: RunFiles
     run: str
     engine: str
     threads: int
@@ -57,44 +59,63 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Done:
-    """A trajectory has ended, and the ledger says how."""
+class Call:
+    """A method of the recorder, to be called with arguments; the worker waits for the Reply."""
 
-    trajectory: str
+    method: str
+    arguments: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a call gave."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
+class Done:
+    """A unit has ended, and its results are stored."""
+
+    unit: str
 
 
 @dataclass(frozen=True)
 class Failed:
-    """A trajectory can't be trained: the name of a Frostline error and its message, or of any other and its text."""
+    """A unit can't be carried out: the name of a Frostline error and its message, or of any other and its text."""
 
     kind: str
     message: str
 
 
 def main() -> None:
-    """Train what standard input asks for."""
+    """Carry out what standard input asks for."""
     answers, asked = take_output(), read_messages()
     task: Task = asked.get()
     torch.set_num_threads(task.threads)
-    with task.own.known(), Ledger(task.workspace) as ledger, closing(FeatureStore()) as store:
-        context = _context(task, ledger, store, answers)
-        planned = {trajectory.id: trajectory for trajectory in task.plan.trajectories}
+
+    def call(method: str, arguments: tuple[Any, ...]) -> Any:
+        write_message(answers, Call(method, arguments))
+        return asked.get().value
+
+    with task.own.known(), closing(FeatureStore()) as store:
+        context = _context(task, RemoteRecorder(call), store, answers)
         while True:
-            id_ = asked.get()
+            unit: Unit = asked.get()
             try:
-                if planned[id_].mode != "cached":
+                if needs_images(task.plan, unit):
                     context = _with_images(context)
-                run_trajectory(context, planned[id_])
+                carry_out(context, unit)
             except Exception as error:  # told to the run, which knows what to do
                 kind = type(error).__name__
                 write_message(
                     answers, Failed(kind, str(error) if isinstance(error, FrostlineError) else f"{kind}: {error}")
                 )
             else:
-                write_message(answers, Done(id_))
+                write_message(answers, Done(unit.id))
 
 
-def _context(task: Task, ledger: Ledger, store: FeatureStore, answers: BinaryIO) -> Context:
+def _context(task: Task, recorder: Recorder, store: FeatureStore, answers: BinaryIO) -> Context:
     told = 0.0
 
     def emit(event: Event) -> None:
@@ -108,9 +129,9 @@ def _context(task: Task, ledger: Ledger, store: FeatureStore, answers: BinaryIO)
     return Context(
         prepared=task.prepared,
         plan=task.plan,
-        ledger=ledger,
+        recorder=recorder,
         run=task.run,
-        files=RunFiles(ledger.run_directory(task.run)),
+        files=task.files,
         store=store,
         networks=Networks(task.identities),
         device=torch.device("cpu"),
@@ -121,8 +142,10 @@ def _context(task: Task, ledger: Ledger, store: FeatureStore, answers: BinaryIO)
 
 
 def _with_images(context: Context) -> Context:
-    """Return a context whose dataset has its pixels, which no cached trajectory needs."""
+    """Return a context whose dataset has its pixels, read when a unit first needs them."""
     prepared = context.prepared
+    if not is_detached(prepared.dataset):
+        return context
     dataset = load_dataset(prepared.study.data)
     if dataset.fingerprint != prepared.dataset.fingerprint:
         raise DataError("the images changed since the run began; start the run again")

@@ -12,7 +12,7 @@ from frostline.features._format import RowFormat
 from frostline.features._index import first_of_each
 from frostline.features._segments import remove_segment, segment_numbers
 from frostline.features._writing import Target
-from frostline.quantities import format_bytes, format_number_of
+from frostline.quantities import format_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -89,16 +89,12 @@ def restart(job: Job, row_format: RowFormat) -> None:
 
 
 def announce(jobs: Sequence[Job], say: Callable[[str], None]) -> list[str]:
-    """Say what is made again, and what is there already; returns the damaged segments in words."""
+    """Say what is made again; returns the damaged segments in words."""
     repaired = []
     for job in jobs:
         for number, fault in sorted(job.faults.items()):
             repaired.append(f"{job.target.name}, segment {number}: {fault}")
             say(f"stored activations of {job.target.name}, segment {number}: {fault}; made again")
-        n_missing, n = int(job.target.missing.sum()), len(job.target.missing)
-        if job.engine is not None and not job.faults and 0 < n_missing < n:
-            images = format_number_of(n, "image")
-            say(f"activations of {job.target.name}: those of {n - n_missing:,} of {images} are stored already")
     return repaired
 
 

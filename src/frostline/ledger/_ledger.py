@@ -14,7 +14,6 @@ from frostline.ledger._claims import Claims
 from frostline.ledger._database import Database
 from frostline.ledger._folders import keep_folder, make_folder
 from frostline.ledger._reading import find_run, read_epochs, read_passes, read_record, read_runs
-from frostline.ledger._records import EpochRow
 from frostline.ledger._writing import (
     begin_session,
     now_text,
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from types import TracebackType
 
-    from frostline.ledger._records import ArmEntry, FileRow, PassRow, RunRecord, RunRow, Took
+    from frostline.ledger._records import ArmEntry, EpochRow, FileRow, PassRow, RunRecord, RunRow, Took
 
 __all__ = ["Ledger"]
 
@@ -217,41 +216,23 @@ class Ledger:
 
     # What happens in a run
 
-    def record_pass(
-        self, run: str, name: str, n_images: int, n_passed: int, n_bytes: int, seconds: float, engine: str
-    ) -> None:
-        """Record a feature pass; one found in the cache (``n_passed`` = 0) doesn't replace one that this run made."""
+    def record_pass(self, run: str, row: PassRow) -> None:
+        """Record a feature pass, or a part of one, which adds to the others; one found in the cache adds nothing."""
         with self._recording(run) as connection:
             connection.execute(
-                f"INSERT OR {'REPLACE' if n_passed else 'IGNORE'} INTO passes "
-                "(run, name, n_images, n_passed, n_bytes, seconds, engine, recorded, provenance) "
-                "SELECT run, ?, ?, ?, ?, ?, ?, ?, provenance FROM runs WHERE run = ?",
-                (name, n_images, n_passed, n_bytes, seconds, engine, now_text(), run),
+                "INSERT INTO passes (run, name, n_images, n_passed, n_bytes, seconds, engine, recorded, provenance) "
+                "SELECT run, ?, ?, ?, ?, ?, ?, ?, provenance FROM runs WHERE run = ? "
+                "ON CONFLICT (run, name) DO UPDATE SET n_passed = n_passed + excluded.n_passed, "
+                "n_bytes = CASE n_passed WHEN 0 THEN 0 ELSE n_bytes END + excluded.n_bytes, "
+                "seconds = CASE n_passed WHEN 0 THEN 0 ELSE seconds END + excluded.seconds "
+                "WHERE excluded.n_passed > 0",
+                (row.name, row.n_images, row.n_passed, row.n_bytes, row.seconds, row.engine, now_text(), run),
             )
 
     def passes(self, run: str) -> list[PassRow]:
         """Return a run's feature passes."""
         with self._database.reading() as connection:
             return read_passes(connection, run)
-
-    def record_epoch(
-        self,
-        run: str,
-        trajectory: str,
-        epoch: int,
-        train_loss: float,
-        val_loss: float | None,
-        val_accuracy: float | None,
-        seconds: float,
-        checkpoint: str | None = None,
-    ) -> None:
-        """Record a finished epoch, counted from 1 within its trajectory; the same epoch again replaces it.
-
-        Raises:
-            LedgerError: an epoch between the last recorded one and this one is missing.
-        """
-        row = EpochRow(epoch, train_loss, val_loss, val_accuracy, seconds, checkpoint)
-        self.record_epochs(run, {trajectory: row})
 
     def record_epochs(
         self, run: str, rows: Mapping[str, EpochRow], statuses: Mapping[str, tuple[str, str | None]] | None = None
@@ -294,10 +275,10 @@ class Ledger:
 
     def record_files(self, run: str, files: Mapping[str, Sequence[FileRow]]) -> None:
         """Record files written for arms, by arm, all or nothing; one of each kind, the last one counts."""
-        rows = [(run, arm, file.kind, file.path, file.digest) for arm, own in files.items() for file in own]
         with self._recording(run) as connection:
             connection.executemany(
-                "INSERT OR REPLACE INTO files (run, arm, kind, path, digest) VALUES (?, ?, ?, ?, ?)", rows
+                "INSERT OR REPLACE INTO files (run, arm, kind, path, digest) VALUES (?, ?, ?, ?, ?)",
+                [(run, arm, file.kind, file.path, file.digest) for arm, own in files.items() for file in own],
             )
 
     def record_choice(self, run: str, arms: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ from torch import fx, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from frostline.models._copies import copy_to_meta
+from frostline.streams import torch_stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,7 +85,7 @@ def _measure(module: nn.Module, network: NetworkGraph, image_size: int) -> Measu
     runs = []
     for training, batch in ((False, BATCHES[0]), (False, BATCHES[1]), (True, BATCHES[0])):
         run = _Run(bound.train(training), graph)
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        with torch.no_grad(), torch_stream():
             run.run_counted(images_like(module, batch, image_size))
         runs.append(run)
     first, second, trained = runs

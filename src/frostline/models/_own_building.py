@@ -17,6 +17,7 @@ from torch.nn.parameter import is_lazy
 
 from frostline.errors import ModelError
 from frostline.models._own import import_function
+from frostline.streams import torch_stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,8 +44,9 @@ class Expected(NamedTuple):
     interpolation: Interpolation
 
 
+@torch_stream()
 def build_own(own: OwnNetwork, image_size: int, build: Callable[[], object] | None = None) -> nn.Module:
-    """Return what the user's function builds: a copy, in float32 and on the CPU.
+    """Return what the user's function builds: a copy, in float32 and on the CPU. No generator is moved.
 
     Args:
         own: which function that is.

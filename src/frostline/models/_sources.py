@@ -9,17 +9,16 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
-import torch
-
 from frostline.errors import ModelError
 from frostline.models._names import TIMM, check_backbone
 from frostline.models._own import find_own
 from frostline.models._own_building import IMAGENET_MEAN, IMAGENET_STD, build_own, expected_images
-from frostline.streams import stream_seed
+from frostline.streams import stream_seed, torch_stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import torch
     from torch import nn
 
     from frostline.models._layout import Layout
@@ -60,8 +59,7 @@ class Source:
         Raises:
             ModelError: the library can't build it for images of the size asked.
         """
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(stream_seed("weights"))
+        with torch_stream(stream_seed("weights")):
             try:
                 return self.build(False)
             except ModelError:
@@ -122,6 +120,7 @@ def _torchvision_source(backbone: str, image_size: int, any_size: bool) -> Sourc
         # Their initialisation is the slowest of all and warns that it will change; torch's own default serves as well.
         random_kwargs["init_weights"] = False
 
+    @torch_stream()
     def build(pretrained: bool) -> nn.Module:
         if pretrained:
             return typing.cast("nn.Module", builder(weights=weights, progress=False, **kwargs))
@@ -167,6 +166,7 @@ def _timm_source(backbone: str, image_size: int, own: OwnNetwork | None) -> Sour
         if cfg.fixed_input_size and image_size != cfg.input_size[-1]:
             kwargs["img_size"] = image_size
 
+    @torch_stream()
     def build(pretrained: bool, **more: Any) -> nn.Module:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # timm's notes to its own developers

@@ -13,6 +13,7 @@ from frostline.models._copies import copy_to_meta
 from frostline.models._measuring import images_like
 from frostline.models._modes import ByMode, module_stack
 from frostline.models._tracing import reads_training
+from frostline.streams import torch_stream
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -126,7 +127,7 @@ def _steps_by_hooks(module: nn.Module, head_path: str, image_size: int) -> tuple
             handles.append(layer.register_forward_hook(lambda m, i, _o, p=path: leave(p, m, i)))
     training = module.training
     try:
-        with torch.no_grad(), counter:
+        with torch.no_grad(), torch_stream(), counter:
             module.eval()(images_like(module, 1, image_size))
     finally:
         module.train(training)

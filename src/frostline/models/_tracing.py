@@ -11,6 +11,7 @@ import torch
 from torch import fx, nn
 
 from frostline.models._modes import ByMode, ModesDifferError, merge_modes, record_stack
+from frostline.streams import torch_stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,7 +104,8 @@ def _trace(module: nn.Module, head_path: str) -> tuple[fx.Graph, dict[str, torch
     own = set(vars(module))
     constants: dict[str, torch.Tensor] = {}
     try:
-        graph = tracer.trace(module)
+        with torch_stream():
+            graph = tracer.trace(module)
     except fx.proxy.TraceError as error:
         raise UntraceableError("what it runs depends on the size or the content of its images") from error
     except Exception as error:  # tracing runs the network's own code on stand-ins, which can fail in any way

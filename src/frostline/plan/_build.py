@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from frostline.plan._budgets import NO_BUDGETS
 from frostline.plan._choices import Choice, choose_modes
+from frostline.plan._compiling import Compiling
 from frostline.plan._costs import EpochWork
 from frostline.plan._groups import Grouping, group_nodes
 from frostline.plan._judging import price_judging
@@ -74,7 +75,8 @@ def build_plan(
     trajectories = tuple(
         _plan_trajectory(node, choices[node.id], works[node.id], grouping, arms, costs_of) for node in nodes
     )
-    passes = plan_passes(needs)
+    compiling = Compiling()
+    passes = plan_passes(needs, compiling)
     paths: list[list[Node]] = [[] for _ in arms]
     for node in nodes:  # parents come before children, so that each path is in the order of its phases
         for index in node.uses:
@@ -87,10 +89,11 @@ def build_plan(
         _plan_arm(i, arm, paths[i], choices, works, grouping, costs_of(arm.recipe), needs, scales)
         for i, arm in enumerate(arms)
     )
-    judging = price_judging(arms, [choices[path[-1].id] for path in paths], costs_of, needs, n_test)
-    test_seconds = judging.pass_seconds + judging.evaluation_seconds
     training_seconds = sum(group.seconds for group in grouping.groups if group.stacked) + side.seconds
-    training_seconds += _compile_seconds(nodes, choices, arms, costs_of)
+    training_seconds += _compile_seconds(nodes, choices, arms, costs_of, compiling)
+    last = [choices[path[-1].id] for path in paths]
+    judging = price_judging(arms, last, costs_of, needs, n_test, compiling)
+    test_seconds = judging.pass_seconds + judging.evaluation_seconds
     totals = Totals(
         seconds=sum(p.seconds for p in passes) + training_seconds + test_seconds,
         alone_seconds=sum(a.alone_seconds for a in arm_plans) + test_seconds,
@@ -123,16 +126,19 @@ def build_plan(
 
 
 def _compile_seconds(
-    nodes: Sequence[Node], choices: Mapping[str, Choice], arms: Sequence[Arm], costs_of: Callable[[Recipe], CostModel]
+    nodes: Sequence[Node],
+    choices: Mapping[str, Choice],
+    arms: Sequence[Arm],
+    costs_of: Callable[[Recipe], CostModel],
+    compiling: Compiling,
 ) -> float:
     """Return the seconds to compile what computes rows anew, each network to each cut once."""
-    prefixes = {}
-    for node in nodes:
-        recipe, choice = arms[node.arm].recipe, choices[node.id]
-        if choice.mode == "recomputed" and choice.cut.name != "input":
-            key = recipe.backbone, recipe.weights, recipe.image_size, choice.cut.name
-            prefixes[key] = costs_of(recipe).rates.setup
-    return sum(prefixes.values())
+    anew = [(arms[node.arm].recipe, choices[node.id]) for node in nodes]
+    return sum(
+        compiling.count(costs_of(recipe), recipe, (choice.cut.name,))
+        for recipe, choice in anew
+        if choice.mode == "recomputed"
+    )
 
 
 def _work(
@@ -209,7 +215,7 @@ def _plan_arm(
         scale = scales.get(node.id, 1.0)
         alone += used * grouping.alone[node.id] * scale
         marginal += max(used - others, 0) * grouping.marginal[node.id] * scale
-        plain += used * costs.plain_epoch_seconds(works[node.id])
+        plain += used * costs.plain_epoch_seconds(works[node.id], choice.cut)
         anew = costs.anew_seconds(works[node.id], choice.cut) if choice.mode == "cached" else 0.0
         recomputed += used * (grouping.alone[node.id] * scale + anew)
         schedule = arm.recipe.phases[node.phase].schedule

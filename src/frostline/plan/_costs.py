@@ -84,13 +84,15 @@ class CostModel:
     """Predicts seconds for one backbone at one image size; every method is linear in the number of images.
 
     ``device`` is the kind that it runs on: ``cpu``, ``cuda`` or ``mps``. Only this process can build a network that is
-    ``only_here``, so that none beside it can train it.
+    ``only_here``, so that none beside it can train it. ``compiled`` are the prefixes that are compiled already and
+    kept for the run: the weights, which of the file, and the cuts.
     """
 
     facts: BackboneFacts
     rates: Rates
     device: str = "cpu"
     only_here: bool = False
+    compiled: frozenset[tuple[str, str | None, tuple[str, ...]]] = frozenset()
 
     @property
     def layout(self) -> Layout:
@@ -113,16 +115,7 @@ class CostModel:
 
     def epoch_seconds(self, epoch: EpochWork, cut: CutFacts) -> float:
         """Return the seconds of an epoch whose rows are at hand at a cut; at ``input`` they are images to decode."""
-        forward, train = self.rates.forward, self.rates.train
-        frozen = max(self._at(forward, cut) - self._at(forward, epoch.train_from), 0.0)
-        load = self._load_seconds(cut)
-        # The measured tails end in a linear head, next to nothing beside hidden layers of thousands of units.
-        head = self.rates.head_parameter * epoch.head_parameters
-        trained = epoch.n_train * (frozen + self._at(train, epoch.train_from) + load + head)
-        evaluated = epoch.n_val * (self._at(forward, cut) + load + head / 3)
-        step = self.rates.step + self.rates.parameter_step * self.trained_parameters(epoch)
-        computed = trained + evaluated + -(-epoch.n_train // epoch.batch_size) * step
-        computed *= self._slowdown(epoch)
+        computed = self._computed_seconds(epoch, cut, self._load_seconds(cut))
         if cut.name == "input":
             return computed
         # Rows are read ahead, and from the disk itself where memory can't hold them all.
@@ -148,9 +141,14 @@ class CostModel:
         # Evaluation does a third of the arithmetic.
         return (epoch.n_train + epoch.n_val / 3) * epoch.head_parameters * self.rates.stack_parameter
 
-    def plain_epoch_seconds(self, epoch: EpochWork) -> float:
-        """Return the seconds of an epoch by a loop that runs the whole network on every image."""
-        return self.epoch_seconds(epoch, self.facts.cuts[0])
+    def plain_epoch_seconds(self, epoch: EpochWork, cut: CutFacts) -> float:
+        """Return the seconds of an epoch by the plain loop, which runs the whole network on every image.
+
+        It loads images and runs the stages up to ``cut`` on all threads, the rest on the epoch's own number.
+        """
+        images, forward = self.facts.cuts[0], self.rates.forward
+        before = self._load_seconds(images) + max(self._at(forward, images) - self._at(forward, cut), 0.0)
+        return (epoch.n_train + epoch.n_val) * before + self._computed_seconds(epoch, cut, 0.0)
 
     def evaluation_seconds(self, n_images: int, cut: CutFacts) -> float:
         """Return the seconds to evaluate a network on images whose rows enter at a cut."""
@@ -167,6 +165,18 @@ class CostModel:
     def saved_bytes(self, train_from: CutFacts) -> float:
         """Return the bytes that training from a cut keeps of each image for its backward pass."""
         return self._at(self.rates.saved, train_from)
+
+    def _computed_seconds(self, epoch: EpochWork, cut: CutFacts, load: float) -> float:
+        """Return the seconds to train and evaluate on rows at a cut, each of which takes ``load`` seconds to be had."""
+        forward, train = self.rates.forward, self.rates.train
+        frozen = max(self._at(forward, cut) - self._at(forward, epoch.train_from), 0.0)
+        # The measured tails end in a linear head, next to nothing beside hidden layers of thousands of units.
+        head = self.rates.head_parameter * epoch.head_parameters
+        trained = epoch.n_train * (frozen + self._at(train, epoch.train_from) + load + head)
+        evaluated = epoch.n_val * (self._at(forward, cut) + load + head / 3)
+        step = self.rates.step + self.rates.parameter_step * self.trained_parameters(epoch)
+        computed = trained + evaluated + -(-epoch.n_train // epoch.batch_size) * step
+        return computed * self._slowdown(epoch)
 
     def _slowdown(self, epoch: EpochWork) -> float:
         """Return how many times longer training takes on its own number of threads than on all."""

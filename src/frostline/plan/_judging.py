@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from frostline.plan._choices import Choice
+    from frostline.plan._compiling import Compiling
     from frostline.plan._costs import CostModel
     from frostline.plan._passes import Need
     from frostline.study import Arm, Recipe
@@ -33,6 +34,7 @@ def price_judging(
     costs_of: Callable[[Recipe], CostModel],
     needs: Sequence[Need],
     n_test: int,
+    compiling: Compiling,
 ) -> Judging:
     """Return the most that judging a recipe takes: all of its seeds, through the cut that each was trained at.
 
@@ -42,6 +44,7 @@ def price_judging(
         costs_of: the cost model of a recipe's backbone.
         needs: what is stored; test images go the way of the validation images.
         n_test: the number of test images.
+        compiling: what is compiled by then.
     """
     recipes = [arm.recipe.model_dump_json(exclude={"seed"}) for arm in arms]
     n_seeds = Counter(recipes)
@@ -58,6 +61,7 @@ def price_judging(
         making = 0.0
         if choice.mode == "cached":
             need = test_needs[source_of(arm.recipe, "val", choice.activations)]
-            making = need.seconds_ahead(need.cuts)
+            making = need.storing_seconds(need.cuts)
+            making += compiling.ahead(costs, need.source, need.missing(need.cuts))
         priced[recipe] = (making, n * costs.evaluation_seconds(n_test, choice.cut))
     return Judging(*max(priced.values(), key=sum), plain)

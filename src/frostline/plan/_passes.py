@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from frostline.models.facts import CutFacts
+    from frostline.plan._compiling import Compiling
     from frostline.plan._costs import CostModel
     from frostline.plan._plan import Activations
     from frostline.study import Arm, Recipe
@@ -30,7 +31,7 @@ class Need:
     source: Source
     n_images: int
     costs: CostModel
-    missing: Missing | None = None
+    count_missing: Missing | None = None
     users: dict[str, set[int]] = field(default_factory=dict)
 
     @property
@@ -60,32 +61,30 @@ class Need:
 
         The training split's part includes compiling the prefix, which the other splits then use.
         """
-        return self._seconds(dict.fromkeys(cuts, self.n_images), self._setup)
+        cuts = tuple(cuts)
+        setup = self.costs.rates.setup if cuts and self.source.split == "train" else 0.0
+        return setup + self._run_seconds(dict.fromkeys(cuts, self.n_images))
 
-    def seconds_ahead(self, cuts: Iterable[str]) -> float:
-        """Return the seconds that storing these cuts takes, less what is stored already."""
-        return self._seconds(self._missing(cuts), self._setup)
+    def missing(self, cuts: Iterable[str]) -> tuple[str, ...]:
+        """Return those of some cuts at which rows aren't stored yet."""
+        return tuple(cut for cut in cuts if self._n_missing(cut))
 
     def storing_seconds(self, cuts: Iterable[str]) -> float:
-        """Return the same without compiling the prefix, which computing rows anew takes too."""
-        return self._seconds(self._missing(cuts), 0.0)
+        """Return the seconds to store what is missing at some cuts, without compiling the prefix."""
+        return self._run_seconds({cut: self._n_missing(cut) for cut in cuts})
 
-    @property
-    def _setup(self) -> float:
-        return self.costs.rates.setup if self.source.split == "train" else 0.0
+    def _n_missing(self, cut: str) -> int:
+        """Return of how many images, each of their views counted, the rows at a cut are still to be made."""
+        return self.n_images if self.count_missing is None else self.count_missing(self.source, cut)
 
-    def _missing(self, cuts: Iterable[str]) -> dict[str, int]:
-        """Return for each cut of how many images, each of their views counted, the rows are still to be made."""
-        return {cut: self.n_images if self.missing is None else self.missing(self.source, cut) for cut in cuts}
-
-    def _seconds(self, n_images: Mapping[str, int], setup: float) -> float:
+    def _run_seconds(self, n_images: Mapping[str, int]) -> float:
         """Return the seconds of one run that stores the rows of so many images at each cut."""
         facts = [self.costs.facts.resolve(cut) for cut, n in n_images.items() if n]
         if not facts:
             return 0.0
         last = max(facts, key=lambda cut: cut.flops_before)
         n_bytes = sum(stored_bytes(n_images[cut.name], cut, self.source.activations) for cut in facts)
-        return setup + self.costs.pass_seconds(last, max(n_images.values()), n_bytes)
+        return self.costs.pass_seconds(last, max(n_images.values()), n_bytes)
 
     def without(self, arm: int) -> list[str]:
         """Return the cuts that the study needs even without an arm."""
@@ -145,14 +144,15 @@ def test_bytes(needs: Sequence[Need], n_test: int) -> int:
     )
 
 
-def plan_passes(needs: Sequence[Need]) -> tuple[PassPlan, ...]:
+def plan_passes(needs: Sequence[Need], compiling: Compiling) -> tuple[PassPlan, ...]:
     """Return the passes that meet the needs; splits that go through the same prefix to the same cuts are one pass."""
     passes: dict[tuple[object, ...], PassPlan] = {}
     for need in needs:
         source = need.source
         cuts = need.cuts
         key = (source._replace(split=""), cuts)
-        seconds, n_bytes = need.seconds_ahead(cuts), need.bytes(cuts)
+        seconds, n_bytes = need.storing_seconds(cuts), need.bytes(cuts)
+        seconds += compiling.count(need.costs, source, need.missing(cuts))
         if key in passes:
             known = passes[key]
             passes[key] = replace(

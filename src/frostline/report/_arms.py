@@ -5,7 +5,15 @@ from __future__ import annotations
 from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
 
-from frostline.quantities import format_fraction, format_fractions, format_loss, format_number_of, format_seconds
+from frostline.quantities import (
+    format_fraction,
+    format_fractions,
+    format_loss,
+    format_number_of,
+    format_predicted,
+    format_seconds,
+)
+from frostline.report._plan import added_notes
 from frostline.report._table import Table
 
 if TYPE_CHECKING:
@@ -87,7 +95,13 @@ def arms_table(record: RunRecord) -> Table:
         columns=tuple(columns),
         rows=tuple(rows),
         left=frozenset({*columns[:4], "status"}),
-        notes=(*sorted(messages), *data_notes(record), *_chosen(record), *_cost(record)),
+        notes=(
+            *sorted(messages),
+            *data_notes(record),
+            *_chosen(record),
+            *_cost(record),
+            *(added_notes(record.plan) if has_cost else ()),
+        ),
     )
 
 
@@ -126,13 +140,15 @@ def _cost(record: RunRecord) -> list[str]:
     cost, took = record.cost, _took(record.took)
     if "predicted_seconds" not in cost:
         return [took] if record.took.seconds else []
-    line = f"{took}{';' if ' of which ' in took else ','} predicted {format_seconds(cost['predicted_seconds'])}"
+    doubts = record.plan.get("doubts", ())
+    predicted = format_predicted(cost["predicted_seconds"], doubts)
+    line = f"{took}{';' if ' of which ' in took else ','} predicted {predicted}"
     if record.mode == "shared" and "alone_seconds" in cost:
         line += (
-            f"; one arm after the other: {format_seconds(cost['alone_seconds'])}, "
-            f"by the plain loop: {format_seconds(cost['plain_seconds'])} (estimates)"
+            f"; one arm after the other: {format_predicted(cost['alone_seconds'], doubts)}, "
+            f"by the plain loop: {format_predicted(cost['plain_seconds'], doubts)} (estimates)"
         )
-    return [line, *(f"the prediction is not certain: {doubt}" for doubt in record.plan.get("doubts", ()))]
+    return [line, *(f"times with ~ are not certain: {doubt}" for doubt in doubts)]
 
 
 def _took(took: Took) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from frostline.quantities import format_bytes, format_count, format_number_of, format_seconds
+from frostline.quantities import format_bytes, format_count, format_number_of, format_predicted
 from frostline.report._table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["plan_tables"]
+__all__ = ["added_notes", "plan_tables"]
 
 
 def plan_tables(plan: Mapping[str, Any]) -> tuple[Table, ...]:
@@ -20,6 +20,7 @@ def plan_tables(plan: Mapping[str, Any]) -> tuple[Table, ...]:
 
 
 def _passes(plan: Mapping[str, Any]) -> Table:
+    doubts = plan.get("doubts", ())
     return Table(
         title="feature passes: frozen stages run once, and their output is stored",
         columns=("pass", "backbone", "pixels", "stored at", "images", "views", "on disk", "time", "arms"),
@@ -32,7 +33,7 @@ def _passes(plan: Mapping[str, Any]) -> Table:
                 f"{sum(each['splits'].values()):,}",
                 str(each["views"]),
                 format_bytes(each["bytes"]),
-                format_seconds(each["seconds"]),
+                format_predicted(each["seconds"], doubts),
                 str(each["arms"]),
             )
             for each in plan["passes"]
@@ -42,6 +43,7 @@ def _passes(plan: Mapping[str, Any]) -> Table:
 
 
 def _trajectories(plan: Mapping[str, Any]) -> Table:
+    doubts = plan.get("doubts", ())
     return Table(
         title="trajectories: each is trained once, for all arms on it",
         columns=("id", "train_from", "starts at", "mode", "epochs", "arms", "parameters", "time", "why"),
@@ -54,7 +56,7 @@ def _trajectories(plan: Mapping[str, Any]) -> Table:
                 str(each["epochs"]),
                 str(len(each["serves"])),
                 format_count(each["trained_parameters"]),
-                format_seconds(each["seconds"]),
+                format_predicted(each["seconds"], doubts),
                 each["why"],
             )
             for each in plan["trajectories"]
@@ -64,7 +66,10 @@ def _trajectories(plan: Mapping[str, Any]) -> Table:
 
 
 def _arms(plan: Mapping[str, Any]) -> Table:
-    totals = plan["totals"]
+    totals, doubts = plan["totals"], plan.get("doubts", ())
+    whole, alone, plain = (
+        format_predicted(totals[key], doubts) for key in ("seconds", "alone_seconds", "plain_seconds")
+    )
     # What the table of trajectories has said is not said again for each arm.
     said = tuple(each["why"] for each in plan["trajectories"] if each["why"])
     notes = ["; ".join(note for note in each["notes"] if not note.endswith(said)) for each in plan["arms"]]
@@ -72,7 +77,7 @@ def _arms(plan: Mapping[str, Any]) -> Table:
     rows = []
     for each, note in zip(plan["arms"], notes, strict=True):
         path = " > ".join(f"{trajectory}:{epochs}" for trajectory, epochs in each["path"])
-        row = (each["name"], path, format_seconds(each["alone_seconds"]), format_seconds(each["marginal_seconds"]))
+        row = (each["name"], path, *(format_predicted(each[f"{key}_seconds"], doubts) for key in ("alone", "marginal")))
         rows.append((*row, note) if has_notes else row)
     columns = ("arm", "path", "time alone", "time added")
     return Table(
@@ -83,9 +88,8 @@ def _arms(plan: Mapping[str, Any]) -> Table:
         notes=(
             f"{format_number_of(plan['n_arms'], 'arm')}, {format_number_of(totals['asked_epochs'], 'epoch')} in all"
             f"{_left_to_train(totals)}; {format_bytes(totals['bytes'])} to store on disk.",
-            f"Predicted: {format_seconds(totals['seconds'])} in all; {format_seconds(totals['alone_seconds'])} with "
-            f"arms trained alone; {format_seconds(totals['plain_seconds'])} in an ordinary loop (--plain).",
-            *(f"Not certain: {doubt}." for doubt in plan.get("doubts", ())),
+            f"Predicted: {whole} in all; {alone} with arms trained alone; {plain} in an ordinary loop (--plain).",
+            *(f"Times with ~ are not certain: {doubt}." for doubt in doubts),
             *_side_by_side(plan),
             f"Peak memory: about {format_bytes(totals['peak_bytes'])}.",
             *(note for note in plan["notes"] if not note.endswith(said)),
@@ -103,4 +107,15 @@ def _side_by_side(plan: Mapping[str, Any]) -> tuple[str, ...]:
     if plan.get("workers", 1) == 1:
         return ()
     threads = format_number_of(plan["threads"], "thread")
-    return (f"{plan['workers']} trajectories are trained side by side, in processes of {threads} each.",)
+    return (
+        f"{plan['workers']} trajectories are trained side by side, in processes of {threads} each.",
+        *(f"{note.capitalize()}." for note in added_notes(plan)),
+    )
+
+
+def added_notes(plan: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what a table's legend says of time added, where trajectories are trained side by side."""
+    workers = plan.get("workers", 1)
+    if workers == 1:
+        return ()
+    return (f"time added: a trajectory trained beside others counts for 1/{workers} of its own time",)

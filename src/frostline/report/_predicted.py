@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from frostline.quantities import format_bytes, format_number_of, format_ratio, format_seconds
+from frostline.quantities import format_bytes, format_number_of, format_predicted, format_ratio, format_seconds
 from frostline.report._table import Table
 
 if TYPE_CHECKING:
@@ -20,10 +20,11 @@ def predicted_table(record: RunRecord) -> Table | None:
     passes, trajectories = record.cost.get("passes", []), record.cost.get("trajectories", [])
     if not passes and not trajectories:
         return None
+    doubts = record.plan.get("doubts", ())
     rows = [
         (
             f"pass {each['name']}",
-            format_seconds(each["predicted_seconds"]),
+            format_predicted(each["predicted_seconds"], doubts),
             "read from the cache" if each["reused"] else format_seconds(each["seconds"]),
             "" if each["reused"] else _ratio(each),
             format_bytes(each["predicted_bytes"]),
@@ -36,13 +37,14 @@ def predicted_table(record: RunRecord) -> Table | None:
         members = [by_id[id_] for id_ in group["trajectories"] if id_ in by_id]
         if members:
             total = {key: sum(each[key] for each in members) for key in ("seconds", "predicted_seconds", "epochs")}
-            seconds = format_seconds(total["predicted_seconds"]), format_seconds(total["seconds"])
+            seconds = format_predicted(total["predicted_seconds"], doubts), format_seconds(total["seconds"])
             rows.append((_what(members, total["epochs"]), *seconds, _ratio(total), "", ""))
     return Table(
         title="predicted and measured",
         columns=("what", "predicted", "measured", "ratio", "disk predicted", "disk used"),
         rows=tuple(rows),
         left=frozenset({"what"}),
+        notes=tuple(f"times with ~ are not certain: {doubt}" for doubt in doubts),
     )
 
 

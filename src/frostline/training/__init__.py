@@ -8,7 +8,8 @@ from frostline.training._checkpoint import (
     save_checkpoint,
     save_tensors,
 )
-from frostline.training._epoch import Batch, dropout_stream, evaluate, train_epoch
+from frostline.training._dropout import DropoutStream
+from frostline.training._epoch import Batch, evaluate, train_epoch
 from frostline.training._heads import HeadEpoch, HeadsTraining
 from frostline.training._layout import apply_layout, in_layout
 from frostline.training._loss import build_loss, describe_divergence, has_diverged, score
@@ -25,6 +26,7 @@ from frostline.training._threads import on_threads
 __all__ = [
     "Batch",
     "Checkpoint",
+    "DropoutStream",
     "HeadEpoch",
     "HeadsTraining",
     "PhaseTraining",
@@ -40,7 +42,6 @@ __all__ = [
     "build_optimizer",
     "build_scheduler",
     "describe_divergence",
-    "dropout_stream",
     "evaluate",
     "evaluate_head",
     "frozen_changed",

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING
 
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
-__all__ = ["Batch", "dropout_stream", "evaluate", "train_epoch"]
+    from frostline.training._dropout import DropoutStream
+
+__all__ = ["Batch", "evaluate", "train_epoch"]
 
 Batch = tuple[tuple[torch.Tensor, ...], torch.Tensor]
 """The model's inputs, each [B, ...], and the labels, int64 [B]."""
-
-
-@contextlib.contextmanager
-def dropout_stream(seed: int, device: torch.device) -> Iterator[None]:
-    """Let dropout and stochastic depth draw from a stream of their own, and leave the caller's generators alone."""
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        yield
 
 
 def train_epoch(
@@ -31,6 +23,7 @@ def train_epoch(
     loss_function: torch.nn.Module,
     optimizer: torch.optim.Optimizer,
     scheduler: torch.optim.lr_scheduler.LRScheduler | None,
+    stream: DropoutStream,
     on_step: Callable[[int], None],
 ) -> float:
     """Train over the batches once and return the mean loss over images; NaN as soon as a batch's loss isn't finite."""
@@ -39,8 +32,9 @@ def train_epoch(
     n_images = 0
     for step, (inputs, labels) in enumerate(batches, start=1):
         optimizer.zero_grad(set_to_none=True)
-        loss = loss_function(model(*inputs), labels)
-        loss.backward()
+        with stream.drawing():
+            loss = loss_function(model(*inputs), labels)
+            loss.backward()
         optimizer.step()
         if scheduler is not None:
             scheduler.step()

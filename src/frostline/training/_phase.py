@@ -10,7 +10,8 @@ from frostline.errors import TrainingError
 from frostline.models import freeze, frozen_digest
 from frostline.streams import stream_seed
 from frostline.training._checkpoint import Checkpoint
-from frostline.training._epoch import dropout_stream, evaluate, train_epoch
+from frostline.training._dropout import DropoutStream
+from frostline.training._epoch import evaluate, train_epoch
 from frostline.training._layout import apply_layout, in_layout
 from frostline.training._loss import build_loss
 from frostline.training._optimizers import build_optimizer, build_scheduler
@@ -79,15 +80,15 @@ class PhaseTraining:
         """Train epoch ``epoch`` of this phase (0-based) and return the mean loss over images, NaN when it diverges."""
         number = self._first_epoch + epoch
         order = batch_order(self._recipe.seed, number, len(self._labels), self._recipe.batch_size)
-        with dropout_stream(stream_seed("dropout", self._recipe.seed, number), self._device):
-            return train_epoch(
-                self.module,
-                self._batches(rows, order, number),
-                self._loss,
-                self._optimizer,
-                self._scheduler,
-                lambda step: on_step(step, len(order)),
-            )
+        return train_epoch(
+            self.module,
+            self._batches(rows, order, number),
+            self._loss,
+            self._optimizer,
+            self._scheduler,
+            DropoutStream(stream_seed("dropout", self._recipe.seed, number), self._device),
+            lambda step: on_step(step, len(order)),
+        )
 
     def evaluate(self, rows: Rows) -> torch.Tensor:
         """Return the logits [N, K] of rows, in their order."""

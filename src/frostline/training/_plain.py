@@ -18,7 +18,7 @@ import torch
 from frostline.features import run_frozen
 from frostline.models import freeze, frozen_digest
 from frostline.streams import stream_seed
-from frostline.training._epoch import dropout_stream
+from frostline.training._dropout import DropoutStream
 from frostline.training._layout import apply_layout, in_layout
 from frostline.training._loss import build_loss, has_diverged, score
 from frostline.training._optimizers import build_optimizer, build_scheduler
@@ -113,13 +113,15 @@ def train_plain(
             module.train()
             total = 0.0
             order = batch_order(recipe.seed, number, len(train_labels), recipe.batch_size)
-            with dropout_stream(stream_seed("dropout", recipe.seed, number), device), on_threads(own.threads):
+            stream = DropoutStream(stream_seed("dropout", recipe.seed, number), device)
+            with on_threads(own.threads):
                 for step, positions in enumerate(order, start=1):
                     inputs = inputs_of(train_images(positions, number))
                     labels = torch.from_numpy(train_labels[positions]).to(device)
                     optimizer.zero_grad()
-                    loss = loss_function(module(*inputs), labels)
-                    loss.backward()
+                    with stream.drawing():
+                        loss = loss_function(module(*inputs), labels)
+                        loss.backward()
                     optimizer.step()
                     if scheduler is not None:
                         scheduler.step()

@@ -1,9 +1,9 @@
 """Stacked heads: heads of one shape, trained as one tensor, where those of a seed read the same rows in the same order.
 
 A head's numbers don't depend on the others in its stack, not even their last bits: nothing is summed over heads, and a
-stack computes on one thread. Small stacks have spare heads, batches are filled up with images of no weight, and the
-parameters of a head with zeros, because the routines for products, exponentials and steps treat small matrices, and
-the last few numbers of any, in another way.
+stack computes on one thread. Small stacks have spare heads, batches are filled up with images of no weight, a single
+feature and the parameters of a head with zeros, because the routines for products, exponentials and steps treat small
+matrices, and the last few numbers of any, in another way.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from torch import nn
 
 from frostline.plan import ROWS_AT_ONCE, way_to_step
 from frostline.streams import stream_seed
-from frostline.training._epoch import dropout_stream
-from frostline.training._filling import LEAST_UNITS, filled_up, in_rows, out_of_rows
+from frostline.training._dropout import DropoutStream
+from frostline.training._filling import LEAST_UNITS, filled_up, in_rows, out_of_rows, wide
 from frostline.training._loss import Targets
 from frostline.training._order import batch_order, batches_in_order
 from frostline.training._stepping import HeadsOptimizer
@@ -37,6 +37,8 @@ __all__ = ["HeadStack", "StackMember", "StackSpec"]
 
 Batch: TypeAlias = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 """The inputs of a batch, [B, D], and its targets: see ``Targets``."""
+
+Gradients: TypeAlias = tuple[torch.Tensor, list[torch.Tensor]]
 
 
 @dataclass(frozen=True)
@@ -106,16 +108,17 @@ class HeadStack:
         orders = [batch_order(spec.recipe.seed, epoch, n, recipe.batch_size) for spec in self._specs]
         n_steps = len(orders[0])
         of_members = torch.from_numpy(np.stack([rates[member.id] for member in self.members])).to(self._device)
-        of_seeds = of_members.view(len(orders), self._n_own, n_steps, 1)
-        of_parts = [of_seeds[:, part].unbind(2) for part, _ in self._parts]
+        of_heads = of_members.view(len(orders), self._n_own, n_steps, 1)
+        of_parts = [of_heads[:, part].unbind(2) for part, _ in self._parts]
         exact = torch.float32 if self._device.type == "mps" else torch.float64  # which MPS doesn't have
         total = torch.zeros(len(self._weights[0]), dtype=exact, device=self._device)
         self._n_steps.fill_(epoch * n_steps)
         batches = (self._batches(spec, order, epoch) for spec, order in zip(self._specs, orders, strict=True))
-        with dropout_stream(stream_seed("dropout", recipe.seed, epoch), self._device), torch.no_grad():
-            for step, own_batches in enumerate(zip(*batches, strict=True)):
-                losses, gradients = self._backward(own_batches)
-                total.add_(losses, alpha=len(own_batches[0][0]))
+        stream = DropoutStream(stream_seed("dropout", recipe.seed, epoch), self._device)
+        with torch.no_grad():
+            for step, of_seeds in enumerate(zip(*batches, strict=True)):
+                losses, gradients = self._backward(of_seeds, self._draw_masks(len(of_seeds[0][0]), stream))
+                total.add_(losses, alpha=len(of_seeds[0][0]))
                 self._n_steps += 1
                 for (part, optimizer), own in zip(self._parts, of_parts, strict=True):
                     optimizer.step(self._of_part(gradients, part), own[step], self._n_steps)
@@ -184,7 +187,7 @@ class HeadStack:
     def _logits(self, inputs: torch.Tensor, number: int) -> torch.Tensor:
         """Return the logits of a batch [B, D] by each member of a seed, [H, B, K] on the CPU."""
         heads = slice(number * self._n_heads, (number + 1) * self._n_heads)
-        logits = self._forward(filled_up(inputs.T).unsqueeze(0), heads)[-1]
+        logits = self._forward(filled_up(wide(inputs).T).unsqueeze(0), heads)[-1]
         return logits[: self._n_own, :, : len(inputs)].transpose(1, 2).cpu()
 
     def _forward(
@@ -193,14 +196,14 @@ class HeadStack:
         """Return what each layer gives: hidden layers after ReLU and dropout, then logits [S, K, B].
 
         Args:
-            inputs: [G, D, B].
+            inputs: [G, D, B], of two features at least.
             heads: which of all, those of G seeds.
             masks: what dropout multiplies hidden layers by, [O, B] each; none for evaluation.
         """
         weights, biases = [each[heads] for each in self._weights], [each[heads] for each in self._biases]
         n_seeds, n_units = len(inputs), self._n_heads * biases[0].shape[1]
         # One product for all heads of a seed: they have the same inputs.
-        weight, bias = weights[0].reshape(n_seeds, n_units, -1), biases[0].reshape(n_seeds, n_units, 1)
+        weight, bias = wide(weights[0]).reshape(n_seeds, n_units, -1), biases[0].reshape(n_seeds, n_units, 1)
         outputs = [torch.baddbmm(bias, weight, inputs).view(*biases[0].shape, -1)]
         for layer, (weight, bias) in enumerate(zip(weights[1:], biases[1:], strict=True)):
             outputs[-1].relu_()
@@ -209,14 +212,14 @@ class HeadStack:
             outputs.append(torch.baddbmm(bias.unsqueeze(2), weight, outputs[-1]))
         return outputs
 
-    def _backward(self, batches: Sequence[Batch]) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    def _backward(self, batches: Sequence[Batch], masks: Sequence[torch.Tensor]) -> Gradients:
         """Return each head's mean loss on its seed's batch, [S], and its gradients as rows, in the parameters' order.
 
         The cross-entropy of a target distribution q is -sum(q log p), its gradient in the logits p sum(q) - q.
         """
         inputs, target, weight = (torch.stack(parts) for parts in zip(*batches, strict=True))
-        masks = self._draw_masks(inputs.shape[1])
-        inputs, target, weight = filled_up(inputs.transpose(1, 2)), filled_up(target), filled_up(weight)
+        inputs = filled_up(wide(inputs).transpose(1, 2))
+        target, weight = filled_up(target), filled_up(weight)
         outputs = self._forward(inputs, masks=masks)
         log_p = torch.log_softmax(outputs[-1], dim=1).view(len(batches), self._n_heads, *target.shape[1:])
         losses = (log_p * target.unsqueeze(1)).sum(dim=(2, 3)).neg_().flatten()
@@ -228,16 +231,16 @@ class HeadStack:
             if masks:
                 delta.mul_(masks[layer - 1])
         of_seeds = delta.view(len(batches), -1, delta.shape[2])
-        gradients[:0] = [torch.bmm(of_seeds, inputs.transpose(1, 2)).view_as(self._weights[0]), delta.sum(dim=2)]
+        first = torch.bmm(of_seeds, inputs.transpose(1, 2)).view(*self._weights[0].shape[:2], -1)
+        gradients[:0] = [first[:, :, : self._weights[0].shape[2]], delta.sum(dim=2)]
         return losses, [in_rows(gradient) for gradient in gradients]
 
-    def _draw_masks(self, n_images: int) -> list[torch.Tensor]:
+    def _draw_masks(self, n_images: int, stream: DropoutStream) -> list[torch.Tensor]:
         """Draw dropout for a batch, [O, B] for each hidden layer: once, as heads of one seed draw the same alone."""
         if not self._dropout:
             return []
         sizes = [bias.shape[1] for bias in self._biases[:-1]]
-        ones = (torch.ones(n_images, size, device=self._device) for size in sizes)
-        return [filled_up(nn.functional.dropout(each, self._dropout).T) for each in ones]
+        return [filled_up(stream.noise((n_images, size), self._dropout).T) for size in sizes]
 
 
 def _reads(
