@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.execution.rates import made_up
@@ -11,6 +13,7 @@ from tests.execution.studies import RESNET, numbers_of, small_study
 
 import frostline
 from frostline.execution import _calibration
+from frostline.execution._resuming import decided_by
 from frostline.execution.events import RunStarted
 
 if TYPE_CHECKING:
@@ -70,3 +73,16 @@ def test_what_another_study_stored_is_used_where_storing_it_would_not_pay(
     never = frostline.run(study, workspace=tmp_path, cache="never", engine="torch", resume=False)
     assert [t["mode"] for t in never.plan["trajectories"]] == ["recomputed"]
     assert numbers_of(record) == numbers_of(never)
+
+
+def test_a_plan_decides_what_the_ledger_has_of_it() -> None:
+    arms: list[dict[str, Any]] = [
+        {"train_from": ["head", "layer4"], "optimizer": {"name": "sgd", "lr": [1e-3, 1e-2]}},
+        {"train_from": "layer4", "activations": "float16"},
+        {"train_from": "all"},
+    ]
+    plan = frostline.plan_study(small_study(*arms, **RESNET))
+    stored = json.loads(json.dumps(plan.to_json()))
+    ledger: Any = SimpleNamespace(load=lambda run: SimpleNamespace(plan=stored))
+    assert plan.decided == decided_by(ledger, "run")
+    assert len({decided.mode for decided in plan.decided.values()}) == 2

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from frostline.errors import FeatureError
-from frostline.features import Features, FeatureStore, _features
+from frostline.features import Features, FeatureStore, _held
 from frostline.features._format import RowFormat
 from frostline.features._index import Index
 from frostline.features._job import MOST_SEGMENTS, find_job
@@ -84,9 +84,9 @@ def test_three_hundred_megabytes_take_no_more_memory_than_a_batch(
     assert int(grown) < 50_000 + ahead
 
 
-@pytest.mark.parametrize("held", [0, 10**9])
-def test_rows_that_are_gone_are_named(held: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_features, "HELD_BYTES", held)
+@pytest.mark.parametrize("held", [False, True])
+def test_rows_that_are_gone_are_named(held: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_held.HeldMemory, "take", lambda *_: held)
     write_rows(tmp_path / "rows", 200, 50, 200)
     features = open_written(tmp_path / "rows", 200)
     path = tensor_path(tmp_path / "rows", 0, 0)
@@ -109,7 +109,7 @@ def test_few_files_are_open_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     from frostline.features import _reading
 
     monkeypatch.setattr(_reading, "_most_files", lambda: 2)
-    monkeypatch.setattr(_features, "HELD_BYTES", 0)
+    monkeypatch.setattr(_held.HeldMemory, "take", lambda *_: False)
     write_rows(tmp_path / "rows", 1000, 3, 10)
     positions = np.random.default_rng(0).permutation(1000)
     (rows,) = open_written(tmp_path / "rows", 1000).read(positions)

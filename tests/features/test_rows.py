@@ -11,7 +11,7 @@ import pytest
 
 from frostline.data import View
 from frostline.errors import FeatureError
-from frostline.features import Features, FeatureStore, _engine, _features, run_pass
+from frostline.features import Features, FeatureStore, _engine, _held, run_pass
 from frostline.features._torch import TorchEngine
 
 from .passes import BATCH_SIZE, SHAPES, N, Prefix, contents, digests, expected, images, make_specs, normalise_batch, run
@@ -26,10 +26,10 @@ ALL = np.arange(N)
 CUTS = ["input", "layer2", "layer3.0.conv2", "layer4.copy", "head"]
 
 
-@pytest.fixture(params=[0, 10**9], ids=["read from files", "held in memory"])
+@pytest.fixture(params=[False, True], ids=["read from files", "held in memory"])
 def held_bytes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Read rows in both ways."""
-    monkeypatch.setattr(_features, "HELD_BYTES", request.param)
+    monkeypatch.setattr(_held.HeldMemory, "take", lambda *_: request.param)
 
 
 def open_rows(store: FeatureStore, cut: str, dtype: str = "float32") -> Features:

@@ -28,7 +28,7 @@ def test_a_run_comes_back_as_it_was_recorded(ledger: Ledger, start_run: StartRun
     for epoch in (1, 2):
         ledger.record_epochs(run, {"t2": EpochRow(epoch, 0.4 / epoch, 0.5, 0.95, 3.0)})
     ledger.record_trajectory(run, "t2", "complete")
-    ledger.record_files(run, "gradual", [FileRow("model", "models/gradual.safetensors", "abc")])
+    ledger.record_files(run, {"gradual": [FileRow("model", "models/gradual.safetensors", "abc")]})
     ledger.set_test(run, "gradual", 0.5, 0.96)
     ledger.finish_run(run, "complete", {"seconds": 20.0})
 

@@ -46,7 +46,7 @@ RECORDS: dict[str, Any] = {
     "pass": lambda ledger, run: ledger.record_pass(run, PassRow("p", 1, 1, 1, 1.0, "torch")),
     "epoch": lambda ledger, run: ledger.record_epochs(run, {"t1": EpochRow(1, 0.5, 0.5, 0.5, 1.0)}),
     "trajectory": lambda ledger, run: ledger.record_trajectory(run, "t1", "running"),
-    "file": lambda ledger, run: ledger.record_files(run, "gradual", [FileRow("model", "m", "d")]),
+    "file": lambda ledger, run: ledger.record_files(run, {"gradual": [FileRow("model", "m", "d")]}),
     "test": lambda ledger, run: ledger.set_test(run, "gradual", 0.5, 0.5),
 }
 

@@ -94,6 +94,31 @@ def test_the_engine_is_counted_where_it_makes_rows(monkeypatch: pytest.MonkeyPat
     assert [a - b for a, b in zip(after, before, strict=True)] == [10**9, 10**9, 0]
 
 
+@pytest.mark.parametrize(
+    ("settings", "copies"),
+    [
+        ({}, 1),
+        ({"augmentation": "flip", "views": 4}, 4),
+        ({"augmentation": "flip", "views": 2, "seed": [0, 1]}, 4),
+        ({"seed": [0, 1]}, 1),
+    ],
+    ids=["plain", "views", "views of two seeds", "two seeds"],
+)
+def test_the_peak_counts_the_rows_that_are_held(
+    settings: dict[str, Any], copies: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeds = settings.pop("seed", [0])
+    arms = [{**HEAD, **settings, "seed": seed} for seed in seeds]
+    monkeypatch.setattr(_memory, "ROWS_KEPT_BYTES", 10**12)
+    made = plan(*arms, cache="always")
+    monkeypatch.setattr(_memory, "ROWS_KEPT_BYTES", 0)
+    without = plan(*arms, cache="always")
+    n_val, row_bytes = COUNTS["val"], {cut.name: cut.row_bytes for cut in facts().cuts}["head"]
+    n_seeds = len(seeds) if copies > 1 else 1
+    held = (copies * COUNTS["train"] + n_seeds * n_val) * row_bytes
+    assert made.trajectories[0].peak_bytes - without.trajectories[0].peak_bytes == held
+
+
 def test_the_peak_of_a_study_is_that_of_its_dearest_part() -> None:
     made = plan(HEAD, LATE, EARLY)
     assert made.totals.peak_bytes == max(t.peak_bytes for t in made.trajectories)
@@ -153,17 +178,12 @@ def test_heads_of_two_networks_are_divided_by_themselves() -> None:
     assert sorted(len(group.trajectories) for group in made.groups) == [1, 5, 5]
 
 
-def decided_by(made: Plan) -> dict[str, Decided]:
-    groups = {id_: group.id for group in made.groups for id_ in group.trajectories}
-    return {t.id: Decided(t.mode, t.activations, groups[t.id]) for t in made.trajectories}
-
-
 @pytest.mark.parametrize("share", [1.0, 0.5, 0.0])
 @pytest.mark.parametrize("again", [None, 1.0])
 def test_a_resumed_plan_keeps_its_groups(share: float, again: float | None) -> None:
     one, together = peak(HEADS[0], n_classes=WIDE), peak(*HEADS, n_classes=WIDE)
     first = plan(*HEADS, n_classes=WIDE, memory=one + int((together - one) * share))
-    resumed = plan(*HEADS, n_classes=WIDE, memory=None if again is None else together, decided=decided_by(first))
+    resumed = plan(*HEADS, n_classes=WIDE, memory=None if again is None else together, decided=first.decided)
     assert [(group.id, group.trajectories) for group in resumed.groups] == [
         (group.id, group.trajectories) for group in first.groups
     ]
@@ -177,7 +197,7 @@ def test_a_resumed_plan_whose_groups_need_too_much_is_refused() -> None:
         r"budget of .*: use a smaller study, begin anew with --no-resume \(resume=False in Python\), or raise --memory"
     )
     with pytest.raises(BudgetError, match=message):
-        plan(*HEADS, n_classes=WIDE, memory=first.totals.peak_bytes - 1, decided=decided_by(first))
+        plan(*HEADS, n_classes=WIDE, memory=first.totals.peak_bytes - 1, decided=first.decided)
 
 
 @pytest.mark.parametrize(

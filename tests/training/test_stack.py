@@ -16,6 +16,7 @@ from frostline.training import (
     HeadsTraining,
     StackMember,
     StackSpec,
+    _stepping,
     batch_order,
     build_loss,
     build_optimizer,
@@ -159,6 +160,32 @@ def test_company_changes_no_bit(settings: dict[str, Any]) -> None:
     for indices in ([0], [7], [3, 1], [6, 5, 4, 2]):
         assert train([spec_of(recipes[0], indices)]).items() <= company.items()
     assert train([spec_of(recipe, range(len(PHASES))) for recipe in reversed(recipes)]) == company
+
+
+@pytest.mark.parametrize("changed", ["absent", "other arguments", "another meaning"])
+@pytest.mark.parametrize("settings", [RECIPES["linear"], RECIPES["hidden with dropout"]], ids=["linear", "hidden"])
+def test_another_torch_without_its_private_kernel_gives_the_same(
+    settings: dict[str, Any], changed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipes = [Recipe(**{"batch_size": 16, "seed": seed, **settings}) for seed in (0, 1)]
+    usual = train([spec_of(recipe, range(len(PHASES))) for recipe in recipes])
+    _stepping.has_fused_adam.cache_clear()
+    if changed == "absent":
+        monkeypatch.delattr(torch, "_fused_adam_")
+    else:
+        monkeypatch.setattr(
+            torch, "_fused_adam_", (lambda: None) if changed == "other arguments" else lambda *_, **__: None
+        )
+    plain = train([spec_of(recipe, range(len(PHASES))) for recipe in recipes])
+    assert not _stepping.has_fused_adam(CPU)
+    for indices in ([3], [6, 5, 4, 2]):
+        assert train([spec_of(recipes[0], indices)]).items() <= plain.items()
+    monkeypatch.undo()
+    _stepping.has_fused_adam.cache_clear()
+    assert _stepping.has_fused_adam(CPU)
+    assert plain.keys() == usual.keys()
+    for id_, numbers in plain.items():
+        assert [loss for loss, _ in numbers] == pytest.approx([loss for loss, _ in usual[id_]], rel=1e-5)
 
 
 @pytest.mark.usefixtures("threads")

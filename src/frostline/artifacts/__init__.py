@@ -4,13 +4,14 @@ from frostline.artifacts._description import FORMAT_VERSION, ArmDescription, Num
 from frostline.artifacts._evaluating import evaluate_rows
 from frostline.artifacts._loading import load_arm_folder, read_description
 from frostline.artifacts._network import TrainedArm
-from frostline.artifacts._predictions import Predictions, load_predictions, save_predictions
-from frostline.artifacts._writing import ArmFiles, save_arm, save_split
+from frostline.artifacts._predictions import Predictions, load_predictions
+from frostline.artifacts._writing import ArmFiles, EndedArm, save_arms, save_split
 
 __all__ = [
     "FORMAT_VERSION",
     "ArmDescription",
     "ArmFiles",
+    "EndedArm",
     "Numerics",
     "Predictions",
     "TrainedArm",
@@ -19,7 +20,6 @@ __all__ = [
     "load_arm_folder",
     "load_predictions",
     "read_description",
-    "save_arm",
-    "save_predictions",
+    "save_arms",
     "save_split",
 ]

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from frostline.training import load_tensors, save_tensors
+from frostline.training import load_tensors, pack_tensors
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-__all__ = ["Predictions", "load_predictions", "save_predictions"]
+__all__ = ["Predictions", "load_predictions", "pack_predictions"]
 
 ID_BYTES = 16
 
@@ -48,23 +48,19 @@ class Predictions:
         return predicted
 
 
-def save_predictions(path: Path, predictions: Predictions) -> None:
-    """Write predictions to a safetensors file that is complete or absent.
-
-    Raises:
-        DiskFullError: it can't be written.
-    """
+def pack_predictions(predictions: Predictions) -> bytes:
+    """Return predictions as the contents of a safetensors file."""
     ids = np.frombuffer(bytes.fromhex("".join(predictions.ids)), np.uint8).reshape(-1, ID_BYTES)
     tensors = {
         "logits": predictions.logits,
         "labels": torch.from_numpy(predictions.labels),
         "ids": torch.from_numpy(ids.copy()),
     }
-    save_tensors(path, tensors, {"names": list(predictions.names)})
+    return pack_tensors(tensors, {"names": list(predictions.names)})
 
 
 def load_predictions(path: Path) -> Predictions:
-    """Return what ``save_predictions`` wrote.
+    """Return what ``pack_predictions`` packed.
 
     Raises:
         TrainingError: the file is absent or damaged.

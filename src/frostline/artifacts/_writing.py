@@ -8,18 +8,19 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from frostline.artifacts._predictions import Predictions, save_predictions
-from frostline.files import save_file
-from frostline.training import save_tensors
+from frostline.artifacts._predictions import Predictions, pack_predictions
+from frostline.files import FileBatch, save_file
+from frostline.training import pack_tensors
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     import torch
 
     from frostline.artifacts._description import ArmDescription
 
-__all__ = ["ArmFiles", "digest_of", "save_arm", "save_split"]
+__all__ = ["ArmFiles", "EndedArm", "digest_of", "save_arms", "save_split"]
 
 
 @dataclass(frozen=True)
@@ -43,19 +44,41 @@ class ArmFiles:
         return self.folder / f"{split}.safetensors"
 
 
-def save_arm(
-    folder: Path, description: ArmDescription, model: dict[str, torch.Tensor], predictions: Predictions
-) -> dict[str, str]:
-    """Write an arm that has ended, with its predictions on validation; returns the digest of each file by its name.
+@dataclass(frozen=True, eq=False)
+class EndedArm:
+    """An arm as it is to be written: the tensors that training changed, and its predictions on validation."""
+
+    folder: Path
+    description: ArmDescription
+    model: dict[str, torch.Tensor]
+    predictions: Predictions
+
+
+def save_arms(arms: Iterable[EndedArm]) -> dict[str, dict[str, str]]:
+    """Write arms that have ended, one at a time in memory; return the digests of their files by arm and file name.
 
     Raises:
-        DiskFullError: it can't be written.
+        DiskFullError: they can't be written.
     """
-    files = ArmFiles(folder)
-    save_tensors(files.model, model, {"arm": description.name})
-    save_predictions(files.predictions("val"), predictions)
-    written = {path.name: digest_of(path) for path in (files.model, files.predictions("val"))}
-    return written | _describe(files, dataclasses.replace(description, files=written))
+    written: list[tuple[ArmFiles, ArmDescription]] = []
+    with FileBatch() as batch:
+        for arm in arms:
+            files = ArmFiles(arm.folder)
+            contents = {
+                files.model: pack_tensors(arm.model, {"arm": arm.description.name}),
+                files.predictions("val"): pack_predictions(arm.predictions),
+            }
+            for path, content in contents.items():
+                batch.save(path, content)
+            digests = {path.name: _digest(content) for path, content in contents.items()}
+            written.append((files, dataclasses.replace(arm.description, files=digests)))
+    with FileBatch() as batch:
+        for files, description in written:
+            batch.save(files.description, _pack(description))
+    return {
+        description.name: {**description.files, files.description.name: _digest(_pack(description))}
+        for files, description in written
+    }
 
 
 def save_split(folder: Path, description: ArmDescription, split: str, predictions: Predictions) -> dict[str, str]:
@@ -65,10 +88,12 @@ def save_split(folder: Path, description: ArmDescription, split: str, prediction
         DiskFullError: it can't be written.
     """
     files = ArmFiles(folder)
-    path = files.predictions(split)
-    save_predictions(path, predictions)
-    written = {path.name: digest_of(path)}
-    return written | _describe(files, dataclasses.replace(description, files={**description.files, **written}))
+    path, content = files.predictions(split), pack_predictions(predictions)
+    save_file(path, content)
+    written = {path.name: _digest(content)}
+    described = _pack(dataclasses.replace(description, files={**description.files, **written}))
+    save_file(files.description, described)
+    return {**written, files.description.name: _digest(described)}
 
 
 def digest_of(path: Path) -> str:
@@ -77,7 +102,9 @@ def digest_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _describe(files: ArmFiles, description: ArmDescription) -> dict[str, str]:
-    content = (json.dumps(description.to_json(), indent=1, ensure_ascii=False) + "\n").encode()
-    save_file(files.description, content)
-    return {files.description.name: hashlib.sha256(content).hexdigest()}
+def _pack(description: ArmDescription) -> bytes:
+    return (json.dumps(description.to_json(), indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from frostline.artifacts import ArmDescription, Numerics, Predictions, WeightsIdentity, save_arm, save_split
+from frostline.artifacts import (
+    ArmDescription,
+    EndedArm,
+    Numerics,
+    Predictions,
+    WeightsIdentity,
+    save_arms,
+    save_split,
+)
 from frostline.ledger import FileRow
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     import torch
 
     from frostline.execution._context import Context
     from frostline.plan import TrajectoryPlan
 
-__all__ = ["record_arm", "record_test"]
+__all__ = ["Ended", "record_arms", "record_test"]
+
+Ended: TypeAlias = "tuple[str, TrajectoryPlan, dict[str, torch.Tensor], torch.Tensor]"
+"""An arm by name, the trajectory that it ends with, what training changed, and its validation logits [N, K]."""
 
 KINDS = {
     "arm.json": "description",
@@ -27,27 +39,29 @@ KINDS = {
 }
 
 
-def record_arm(
-    context: Context, name: str, planned: TrajectoryPlan, model: dict[str, torch.Tensor], logits: torch.Tensor
-) -> None:
-    """Store an arm's trained tensors and its validation logits [N, K], complete or absent, and record them.
+def record_arms(context: Context, ended: Iterable[Ended]) -> None:
+    """Store arms' trained tensors and validation logits, each complete or absent, and record them, all or none.
 
     Args:
         context: the run.
-        name: of the arm.
-        planned: the trajectory that it ends with, whose numerics it has.
-        model: what training changed.
-        logits: those of the validation images, in order.
+        ended: the arms; the numerics of each are those of its trajectory.
     """
-    description = _describe(context, name, planned)
-    written = save_arm(context.files.arm(name), description, model, _predictions(context, "val", logits))
-    _record(context, name, written)
+    arms = (
+        EndedArm(
+            context.files.arm(name), _describe(context, name, planned), model, _predictions(context, "val", logits)
+        )
+        for name, planned, model, logits in ended
+    )
+    written = save_arms(arms)
+    if written:
+        _record(context, written)
 
 
 def record_test(context: Context, description: ArmDescription, logits: torch.Tensor) -> None:
     """Store the test logits [N, K] of an arm beside what is there of it, and record them."""
     folder = context.files.arm(description.name)
-    _record(context, description.name, save_split(folder, description, "test", _predictions(context, "test", logits)))
+    written = save_split(folder, description, "test", _predictions(context, "test", logits))
+    _record(context, {description.name: written})
 
 
 def _describe(context: Context, name: str, planned: TrajectoryPlan) -> ArmDescription:
@@ -59,11 +73,11 @@ def _describe(context: Context, name: str, planned: TrajectoryPlan) -> ArmDescri
         device=context.device.type,
         engine=context.engine,
         cut=planned.cut,
-        activations="float16" if planned.activations == "float16" and not context.plain else "float32",
+        activations="float16" if planned.activations == "float16" else "float32",
         layout=planned.layout,
         threads=planned.threads,
         stacked=not context.plain and context.plan.is_stacked(planned.id),
-        versions={package: metadata.version(package) for package in ("frostline", "torch", "openvino")},
+        versions=_versions(),
     )
     return ArmDescription(
         name=name,
@@ -82,7 +96,16 @@ def _predictions(context: Context, split: str, logits: torch.Tensor) -> Predicti
     return Predictions(logits, chosen.labels, chosen.digests, context.dataset.names(split))
 
 
-def _record(context: Context, name: str, written: Mapping[str, str]) -> None:
-    folder = context.files.arm(name).relative_to(context.files.root)
-    files = [FileRow(KINDS[file], (folder / file).as_posix(), digest) for file, digest in written.items()]
-    context.recorder.record_files(name, files)
+@cache
+def _versions() -> Mapping[str, str]:
+    """Return the versions of the packages that compute; asking takes a millisecond, and arms are many."""
+    return {package: metadata.version(package) for package in ("frostline", "torch", "openvino")}
+
+
+def _record(context: Context, written: Mapping[str, Mapping[str, str]]) -> None:
+    """Record the digests of files by arm and name."""
+    files = {}
+    for name, digests in written.items():
+        folder = context.files.arm(name).relative_to(context.files.root)
+        files[name] = [FileRow(KINDS[file], (folder / file).as_posix(), digest) for file, digest in digests.items()]
+    context.recorder.record_files(files)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from frostline.execution._resuming import decided_by
 from frostline.execution._stored import rows_missing
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ def seconds_left(context: Context, ledger: Ledger) -> float:
         return context.plan.totals.plain_seconds
     # A run that is taken up again keeps to its first plan, which doesn't know what was stored since.
     missing = rows_missing(context.prepared, context.networks, context.engine, context.store)
-    plan = context.prepared.plan(decided=decided_by(ledger, run), missing=missing)
+    plan = context.prepared.plan(decided=context.plan.decided, missing=missing)
     passes = sum(planned.seconds for planned in plan.passes)
     whole = sum(t.seconds for t in plan.trajectories)
     ahead = sum((t.epochs - len(ledger.epochs(run, t.id))) * t.seconds_per_epoch for t in plan.trajectories)
@@ -43,7 +42,7 @@ def describe_cost(context: Context, ledger: Ledger) -> dict[str, Any]:
     # What a pass over all of its images would take: an arm alone would find nothing in the cache.
     whole = {name: passes[name] * row.n_images / row.n_passed for name, row in made.items() if not row.reused}
     measured = {**whole, **{id_: sum(rows) / len(rows) for id_, rows in epochs.items() if rows}}
-    again = context.prepared.plan(decided=decided_by(ledger, context.run), measured=measured)
+    again = context.prepared.plan(decided=context.plan.decided, measured=measured)
     predicted = {planned.name: planned.seconds for planned in context.plan.passes}
     # The only pass that isn't in the plan is that over the test images.
     reused = sum(predicted.get(name, context.plan.totals.test_pass_seconds) for name in made.keys() - passes.keys())

@@ -6,7 +6,7 @@ import time
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from frostline.execution._artifacts import record_arm
+from frostline.execution._artifacts import record_arms
 from frostline.execution._finishing import ENDED, Finisher, ending_arms
 from frostline.execution._rows import rows_of
 from frostline.execution.events import StepProgress
@@ -27,8 +27,6 @@ from frostline.training import (
 )
 
 if TYPE_CHECKING:
-    import torch
-
     from frostline.execution._context import Context
     from frostline.models import Chain
     from frostline.plan import GroupPlan, TrajectoryPlan
@@ -85,11 +83,12 @@ def _train(
             results = training.run_epoch(epoch - 1, on_step)
             rows = _score(context, active, epoch, results, started)
             save_tensors(context.files.checkpoint(group.id, epoch), training.checkpoint(), {})
-            for id_ in active:
-                if not has_diverged(rows[id_].train_loss, len(context.dataset.classes)):
-                    _keep(context, active[id_], epoch, training.head_state(id_), results[id_], chain)
-            if frozen_digest(tail, chain, "head") != frozen:
+            diverged = {id_ for id_ in active if has_diverged(rows[id_].train_loss, len(context.dataset.classes))}
+            kept = {id_: t for id_, t in active.items() if epoch in t.keep_epochs and id_ not in diverged}
+            # Hashing a network may take longer than an epoch of heads: only what one leaves behind is vouched for.
+            if (kept or diverged) and frozen_digest(tail, chain, "head") != frozen:
                 raise frozen_changed(chain.backbone, "head")
+            _keep(context, kept, epoch, training, results, chain)
             ended = finisher.finish(rows)
             context.files.checkpoint(group.id, epoch - 1).unlink(missing_ok=True)
             training.drop(ended)
@@ -139,19 +138,26 @@ def _score(
 
 def _keep(
     context: Context,
-    planned: TrajectoryPlan,
+    kept: dict[str, TrajectoryPlan],
     epoch: int,
-    head: dict[str, torch.Tensor],
-    result: HeadEpoch,
+    training: HeadsTraining,
+    results: dict[str, HeadEpoch],
     chain: Chain,
 ) -> None:
-    """Store the arms that end here, and the state that another phase goes on from."""
-    if epoch not in planned.keep_epochs:
-        return
-    state = {f"{chain.head_path}.{name}": tensor for name, tensor in head.items()}
-    for arm in ending_arms(context, planned, epoch):
-        record_arm(context, arm, planned, state, result.logits)
-    if any(t.parent == planned.id and t.parent_epochs == epoch for t in context.plan.trajectories):
-        # A new phase begins with a new optimizer: only the model goes on.
-        checkpoint = Checkpoint(state, {"state": {}, "param_groups": []}, None)
-        save_checkpoint(context.files.checkpoint(planned.id, epoch), checkpoint)
+    """Store the arms that end with this epoch, all at once, and the states that other phases go on from."""
+    states = {
+        id_: {f"{chain.head_path}.{name}": tensor for name, tensor in training.head_state(id_).items()} for id_ in kept
+    }
+    record_arms(
+        context,
+        [
+            (arm, planned, states[id_], results[id_].logits)
+            for id_, planned in kept.items()
+            for arm in ending_arms(context, planned, epoch)
+        ],
+    )
+    for id_ in kept:
+        if any(t.parent == id_ and t.parent_epochs == epoch for t in context.plan.trajectories):
+            # A new phase begins with a new optimizer: only the model goes on.
+            checkpoint = Checkpoint(states[id_], {"state": {}, "param_groups": []}, None)
+            save_checkpoint(context.files.checkpoint(id_, epoch), checkpoint)

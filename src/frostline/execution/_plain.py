@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from frostline.data import load_images, normalise
-from frostline.execution._artifacts import record_arm
+from frostline.execution._artifacts import record_arms
 from frostline.execution._finishing import ENDED, Finisher
 from frostline.execution._rows import view_of_epoch
 from frostline.execution.events import ArmProgress, StepProgress
@@ -72,7 +72,7 @@ def run_plain(context: Context, arm: Arm) -> None:
     for epoch in epochs:
         # The whole network is stored: by this loop's lights there is no telling which part changed.
         if epoch.logits is not None and epoch.epoch == recipe.total_epochs:
-            record_arm(context, arm.name, phases[-1], chain.model.state_dict(), epoch.logits)
+            record_arms(context, [(arm.name, phases[-1], chain.model.state_dict(), epoch.logits)])
         scores = (epoch.train_loss, epoch.val_loss, epoch.val_accuracy, epoch.seconds)
         finisher.finish({trajectory: EpochRow(epoch.epoch, *scores)})
 

@@ -30,8 +30,8 @@ class Recorder(Protocol):
     def record_epochs(self, rows: Mapping[str, EpochRow], ends: Mapping[str, tuple[str, str | None]]) -> None:
         """Store an epoch of some trajectories, and the status and message of those that end with it, all or nothing."""
 
-    def record_files(self, arm: str, files: Sequence[FileRow]) -> None:
-        """Store which files an arm left behind, all or nothing."""
+    def record_files(self, files: Mapping[str, Sequence[FileRow]]) -> None:
+        """Store which files arms left behind, by arm, all or nothing."""
 
     def record_pass(self, row: PassRow) -> None:
         """Store what a feature pass took."""
@@ -63,9 +63,9 @@ class LedgerRecorder:
         """See Recorder."""
         self._ledger.record_epochs(self._run, rows, ends)
 
-    def record_files(self, arm: str, files: Sequence[FileRow]) -> None:
+    def record_files(self, files: Mapping[str, Sequence[FileRow]]) -> None:
         """See Recorder."""
-        self._ledger.record_files(self._run, arm, files)
+        self._ledger.record_files(self._run, files)
 
     def record_pass(self, row: PassRow) -> None:
         """See Recorder."""
@@ -104,9 +104,9 @@ class RemoteRecorder:
         """See Recorder."""
         self._call("record_epochs", (dict(rows), dict(ends)))
 
-    def record_files(self, arm: str, files: Sequence[FileRow]) -> None:
+    def record_files(self, files: Mapping[str, Sequence[FileRow]]) -> None:
         """See Recorder."""
-        self._call("record_files", (arm, list(files)))
+        self._call("record_files", (dict(files),))
 
     def record_pass(self, row: PassRow) -> None:
         """See Recorder."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from frostline.execution._artifacts import record_arm
+from frostline.execution._artifacts import record_arms
 from frostline.execution._finishing import ENDED, Finisher, ending_arms
 from frostline.execution._rows import rows_of
 from frostline.execution.events import StepProgress, TrajectoryEnded
@@ -101,8 +101,8 @@ def _train(context: Context, planned: TrajectoryPlan, finisher: Finisher, done: 
         save_checkpoint(path, training.checkpoint())
         if number in planned.keep_epochs:
             training.assert_frozen()
-            for arm in ending_arms(context, planned, number):
-                record_arm(context, arm, planned, training.model_state(), logits)
+            ended = ending_arms(context, planned, number)
+            record_arms(context, [(arm, planned, training.model_state(), logits) for arm in ended])
         checkpoint = str(path.relative_to(context.files.root))
         finisher.finish({planned.id: EpochRow(number, train_loss, val_loss, val_accuracy, seconds, checkpoint)})
         if number - 1 not in planned.keep_epochs:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from frostline.features._ahead import iterate_ahead
+from frostline.features._held import HeldMemory
 from frostline.features._reading import SegmentFiles
 
 if TYPE_CHECKING:
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from frostline.features._locks import UseMark
 
 __all__ = ["Features"]
-
-HELD_BYTES = 64 * 1024 * 1024
-"""Rows that take no more than this together are held in memory: one gather for a batch, and no file to read."""
 
 BATCHES_AHEAD = 3
 """Batches whose rows are asked for before the one being read, so that the disk works while memory does."""
@@ -43,6 +41,7 @@ class Features:
         row_format: what they are.
         segments, offsets: int64 [N], the segment of each row and its place there.
         mark: keeps them from being pruned.
+        held: what may be held in memory, of these rows and others.
     """
 
     def __init__(
@@ -52,10 +51,12 @@ class Features:
         segments: NDArray[np.int64],
         offsets: NDArray[np.int64],
         mark: UseMark | None = None,
+        held: HeldMemory | None = None,
     ) -> None:
         self.n, self.shapes, self.dtype = len(segments), row_format.shapes, row_format.dtype
         self.n_bytes = self.n * sum(row_format.row_bytes)
         self._folder, self._format, self._mark = folder, row_format, mark
+        self._memory = HeldMemory() if held is None else held
         self._segments, self._offsets = segments, offsets
         self.closed = False
 
@@ -87,8 +88,8 @@ class Features:
 
     @cached_property
     def _held(self) -> list[NDArray[Any]] | None:
-        """All rows, [N, ...] for each tensor, where they are few."""
-        if self.n_bytes > HELD_BYTES:
+        """All rows, [N, ...] for each tensor, where there is room: one gather for a batch, and no file to read."""
+        if not self._memory.take(self, self.n_bytes):
             return None
         held = [np.empty((self.n, *shape), self.dtype) for shape in self.shapes]
         order = np.argsort(self._segments, kind="stable")

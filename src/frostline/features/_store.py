@@ -18,6 +18,7 @@ from frostline.features._disk import disk_errors
 from frostline.features._engines import Engines
 from frostline.features._features import Features
 from frostline.features._format import META, RowFormat
+from frostline.features._held import HeldMemory
 from frostline.features._index import Index, first_of_each
 from frostline.features._locks import UseMark, making, unused
 from frostline.features._pruning import Entry, Piece, list_pieces, make_entry, remove_pieces
@@ -71,6 +72,7 @@ class FeatureStore:
         self._marks: dict[str, UseMark] = {}
         self._opened: WeakValueDictionary[tuple[str, bytes], Features] = WeakValueDictionary()
         self.engines = Engines() if engines is None else engines
+        self._held = HeldMemory()
 
     def folder(self, spec: FeatureSpec) -> Path:
         """Return where the rows of a specification are, or would be."""
@@ -100,7 +102,7 @@ class FeatureStore:
         name = (spec.key, hashlib.sha256(ids.tobytes()).digest())
         there = self._opened.get(name)
         if there is None or there.closed:
-            there = Features(self.folder(spec), found.row_format, segments, offsets, mark)
+            there = Features(self.folder(spec), found.row_format, segments, offsets, mark, self._held)
             self._opened[name] = there
         return there
 

@@ -273,12 +273,12 @@ class Ledger:
             ).fetchone()
         return None if row is None else str(row["status"])
 
-    def record_files(self, run: str, arm: str, files: Sequence[FileRow]) -> None:
-        """Record files written for an arm, all or nothing; one of each kind, the last one counts."""
+    def record_files(self, run: str, files: Mapping[str, Sequence[FileRow]]) -> None:
+        """Record files written for arms, by arm, all or nothing; one of each kind, the last one counts."""
         with self._recording(run) as connection:
             connection.executemany(
                 "INSERT OR REPLACE INTO files (run, arm, kind, path, digest) VALUES (?, ?, ?, ?, ?)",
-                [(run, arm, file.kind, file.path, file.digest) for file in files],
+                [(run, arm, file.kind, file.path, file.digest) for arm, own in files.items() for file in own],
             )
 
     def record_choice(self, run: str, arms: Sequence[str]) -> None:

@@ -225,6 +225,12 @@ class Plan:
                 through[trajectory].append(arm)
         return {id_: tuple(arms) for id_, arms in through.items()}
 
+    @property
+    def decided(self) -> dict[str, Decided]:
+        """What is chosen for each trajectory, by its id: a plan that is made with it chooses the same."""
+        groups = {id_: group.id for group in self.groups for id_ in group.trajectories}
+        return {t.id: Decided(t.mode, t.activations, groups[t.id]) for t in self.trajectories}
+
     def to_json(self) -> dict[str, Any]:
         """Return the plan as plain lists and dictionaries."""
         return {

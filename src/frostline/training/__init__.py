@@ -1,6 +1,13 @@
 """Trajectories: batch order, optimizers, the loop, checkpoints; and the plain loop that they must agree with."""
 
-from frostline.training._checkpoint import Checkpoint, load_checkpoint, load_tensors, save_checkpoint, save_tensors
+from frostline.training._checkpoint import (
+    Checkpoint,
+    load_checkpoint,
+    load_tensors,
+    pack_tensors,
+    save_checkpoint,
+    save_tensors,
+)
 from frostline.training._dropout import DropoutStream
 from frostline.training._epoch import Batch, evaluate, train_epoch
 from frostline.training._heads import HeadEpoch, HeadsTraining
@@ -44,6 +51,7 @@ __all__ = [
     "load_model_state",
     "load_tensors",
     "on_threads",
+    "pack_tensors",
     "save_checkpoint",
     "save_tensors",
     "saved_bytes",

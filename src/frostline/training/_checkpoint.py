@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["Checkpoint", "load_checkpoint", "load_tensors", "save_checkpoint", "save_tensors"]
+__all__ = ["Checkpoint", "load_checkpoint", "load_tensors", "pack_tensors", "save_checkpoint", "save_tensors"]
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,18 @@ class Checkpoint:
 
 
 def save_tensors(path: Path, tensors: dict[str, torch.Tensor], metadata: Mapping[str, Any]) -> None:
-    """Write tensors to a safetensors file that is complete or absent; DiskFullError where it can't be written.
+    """Write tensors to a safetensors file that is complete or absent; DiskFullError where it can't be written."""
+    save_file(path, pack_tensors(tensors, metadata))
+
+
+def pack_tensors(tensors: dict[str, torch.Tensor], metadata: Mapping[str, Any]) -> bytes:
+    """Return the contents of a safetensors file.
 
     The metadata becomes JSON under one key: safetensors writes several keys in random order, and equal contents
     must give equal files.
     """
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    save_file(path, save(contiguous, {"frostline": json.dumps(metadata)}))
+    return save(contiguous, {"frostline": json.dumps(metadata)})
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:

@@ -11,6 +11,8 @@ import torch
 
 from frostline.plan import SeedHeads, divide_heads, likeness, stack_lanes
 from frostline.training._loss import build_loss
+from frostline.training._order import batches_in_order
+from frostline.training._rates import HeadRates
 from frostline.training._stack import HeadStack, StackSpec
 
 if TYPE_CHECKING:
@@ -53,6 +55,10 @@ class HeadsTraining:
         self._n_workers = stack_lanes(list(map(_seed_heads, specs)), self._threads) if device.type == "cpu" else 1
         self._workers = ThreadPoolExecutor(self._n_workers, thread_name_prefix="frostline-heads")
         self._stop = threading.Event()
+        steps = [len(batches_in_order(spec.train_rows.n, spec.recipe.batch_size)) for spec in specs]
+        self._rates = HeadRates(
+            {m.id: (m.phase, n) for spec, n in zip(specs, steps, strict=True) for m in spec.members}
+        )
         self._stacks: list[HeadStack] = []
         self._build(None)
 
@@ -75,6 +81,7 @@ class HeadsTraining:
         """
         done: dict[int, tuple[int, int]] = {}
         futures: list[Future[dict[str, HeadEpoch]]] = []
+        rates = self._rates.of_epoch(epoch, [member.id for stack in self._stacks for member in stack.members])
         for index, stack in enumerate(self._stacks):
 
             def count(step: int, n_steps: int, index: int = index) -> None:
@@ -82,7 +89,7 @@ class HeadsTraining:
                 if self._stop.is_set():
                     raise InterruptedError
 
-            futures.append(self._workers.submit(_run, stack, epoch, count))
+            futures.append(self._workers.submit(_run, stack, epoch, rates, count))
         pending: set[Future[dict[str, HeadEpoch]]] = set(futures)
         try:
             while pending:
@@ -151,7 +158,9 @@ def _seed_heads(spec: StackSpec) -> SeedHeads:
     return SeedHeads(alike, optimizers, spec.val_rows.n, bool(spec.recipe.head.dropout), spec.train_rows.concurrent)
 
 
-def _run(stack: HeadStack, epoch: int, on_step: Callable[[int, int], None]) -> dict[str, HeadEpoch]:
-    losses = stack.run_epoch(epoch, on_step)
+def _run(
+    stack: HeadStack, epoch: int, rates: Mapping[str, NDArray[np.float32]], on_step: Callable[[int, int], None]
+) -> dict[str, HeadEpoch]:
+    losses = stack.run_epoch(epoch, rates, on_step)
     logits = stack.evaluate()
     return {m.id: HeadEpoch(losses[i], logits[i]) for i, m in enumerate(stack.members)}

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from frostline.study import Optimizer, Schedule
 
-__all__ = ["build_optimizer", "build_scheduler", "learning_rates"]
+__all__ = ["build_optimizer", "build_scheduler"]
 
 
 def build_optimizer(
@@ -62,20 +62,3 @@ def build_scheduler(
         step_size = schedule.step_epochs * steps_per_epoch
         return torch.optim.lr_scheduler.StepLR(optimizer, step_size=step_size, gamma=schedule.gamma)
     return None
-
-
-def learning_rates(
-    optimizer: Optimizer, schedule: Schedule, steps_per_epoch: int, epochs: int, epoch: int
-) -> list[float]:
-    """Return the head's learning rate in each step of an epoch (0-based), as torch's scheduler gives it."""
-    if schedule.name == "constant":
-        return [optimizer.lr] * steps_per_epoch
-    stand_in = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=optimizer.lr)
-    scheduler = build_scheduler(stand_in, schedule, steps_per_epoch, epochs)
-    assert scheduler is not None
-    rates = []
-    for _ in range((epoch + 1) * steps_per_epoch):
-        rates.append(float(scheduler.get_last_lr()[0]))
-        stand_in.step()
-        scheduler.step()
-    return rates[epoch * steps_per_epoch :]

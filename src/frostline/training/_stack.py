@@ -22,7 +22,6 @@ from frostline.streams import stream_seed
 from frostline.training._dropout import DropoutStream
 from frostline.training._filling import LEAST_UNITS, filled_up, in_rows, out_of_rows, wide
 from frostline.training._loss import Targets
-from frostline.training._optimizers import learning_rates
 from frostline.training._order import batch_order, batches_in_order
 from frostline.training._stepping import HeadsOptimizer
 
@@ -98,16 +97,19 @@ class HeadStack:
             self._parts.append((part, HeadsOptimizer(self._of_part(self._rows, part), optimizers[0])))
         self._n_steps = torch.zeros((), device=device)
 
-    def run_epoch(self, epoch: int, on_step: Callable[[int, int], None]) -> list[float]:
-        """Train an epoch (0-based) and return each member's mean loss over images, not finite where a step's isn't."""
+    def run_epoch(
+        self, epoch: int, rates: Mapping[str, NDArray[np.float32]], on_step: Callable[[int, int], None]
+    ) -> list[float]:
+        """Train an epoch (0-based) and return each member's mean loss over images, not finite where a step's isn't.
+
+        ``rates`` are the learning rates of each member in each step, by its id.
+        """
         n, recipe = self._specs[0].train_rows.n, self._recipe
         orders = [batch_order(spec.recipe.seed, epoch, n, recipe.batch_size) for spec in self._specs]
         n_steps = len(orders[0])
-        of_members = [
-            learning_rates(m.phase.optimizer, m.phase.schedule, n_steps, m.phase.epochs, epoch) for m in self.members
-        ]
-        rates = torch.tensor(of_members, device=self._device).view(len(orders), self._n_own, n_steps, 1)
-        of_parts = [rates[:, part].unbind(2) for part, _ in self._parts]
+        of_members = torch.from_numpy(np.stack([rates[member.id] for member in self.members])).to(self._device)
+        of_heads = of_members.view(len(orders), self._n_own, n_steps, 1)
+        of_parts = [of_heads[:, part].unbind(2) for part, _ in self._parts]
         exact = torch.float32 if self._device.type == "mps" else torch.float64  # which MPS doesn't have
         total = torch.zeros(len(self._weights[0]), dtype=exact, device=self._device)
         self._n_steps.fill_(epoch * n_steps)

@@ -6,6 +6,8 @@ stepped in five.
 
 from __future__ import annotations
 
+from functools import cache
+from math import sqrt
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
     from frostline.study import Optimizer
 
-__all__ = ["HeadsOptimizer"]
+__all__ = ["HeadsOptimizer", "has_fused_adam"]
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 """torch.optim.Adam's defaults, which are also AdamW's (Kingma and Ba, 2015)."""
@@ -36,6 +38,7 @@ class HeadsOptimizer:
         self._first = [torch.zeros_like(p) for p in parameters] if adam or optimizer.momentum else []
         self._second = [torch.zeros_like(p) for p in parameters] if adam else []
         self._updates = [torch.zeros_like(p) for p in parameters] if adam else []
+        self._adam = _fused_adam if adam and has_fused_adam(parameters[0].device) else _plain_adam
 
     def state(self) -> dict[str, list[torch.Tensor]]:
         """Return the tensors of the state, each [..., P], by name and in the order of the parameters; they are live."""
@@ -56,7 +59,11 @@ class HeadsOptimizer:
                 parameter.mul_(1 - rates * decay)
         elif decay:
             gradients = list(torch._foreach_add(gradients, self._parameters, alpha=decay))
-        updates = self._sgd(gradients) if settings.name == "sgd" else self._adam(gradients, n_steps)
+        if settings.name == "sgd":
+            updates = self._sgd(gradients)
+        else:
+            updates = self._updates
+            self._adam(updates, gradients, self._first, self._second, n_steps)
         for parameter, update in zip(self._parameters, updates, strict=True):
             parameter.addcmul_(update, rates, value=-1)
 
@@ -71,23 +78,58 @@ class HeadsOptimizer:
             return list(torch._foreach_add(gradients, self._first, alpha=momentum))
         return self._first
 
-    def _adam(self, gradients: list[torch.Tensor], n_steps: torch.Tensor) -> list[torch.Tensor]:
-        """Return what a learning rate of 1 would take off each parameter."""
-        torch._foreach_zero_(self._updates)
-        # The kernel behind torch.optim: from 0 with a rate of -1 it arrives at the update itself.
-        torch._fused_adam_(
-            self._updates,
-            [gradient.contiguous() for gradient in gradients],
-            self._first,
-            self._second,
-            (),
-            [n_steps] * len(self._updates),
-            lr=-1.0,
-            beta1=BETA1,
-            beta2=BETA2,
-            weight_decay=0.0,
-            eps=EPSILON,
-            amsgrad=False,
-            maximize=False,
-        )
-        return self._updates
+
+@cache
+def has_fused_adam(device: torch.device) -> bool:
+    """Return whether ``_fused_adam`` works on a device: what it calls is private to torch, which may change it."""
+    gradient, n_steps = torch.tensor([0.3, -2.0], device=device), torch.ones((), device=device)
+    updates, expected = ([torch.zeros_like(gradient)] for _ in range(2))
+    try:
+        for step, into in ((_fused_adam, updates), (_plain_adam, expected)):
+            step(into, [gradient], [torch.zeros_like(gradient)], [torch.zeros_like(gradient)], n_steps)
+    except (AttributeError, TypeError, RuntimeError):
+        return False
+    return torch.allclose(updates[0], expected[0], rtol=1e-4)
+
+
+def _fused_adam(
+    updates: list[torch.Tensor],
+    gradients: list[torch.Tensor],
+    first: list[torch.Tensor],
+    second: list[torch.Tensor],
+    n_steps: torch.Tensor,
+) -> None:
+    """Set ``updates`` to what a learning rate of 1 would take off each parameter, and step both moments in place."""
+    torch._foreach_zero_(updates)
+    # The kernel behind torch.optim: from 0 with a rate of -1 it arrives at the update itself.
+    torch._fused_adam_(
+        updates,
+        [gradient.contiguous() for gradient in gradients],
+        first,
+        second,
+        (),
+        [n_steps] * len(updates),
+        lr=-1.0,
+        beta1=BETA1,
+        beta2=BETA2,
+        weight_decay=0.0,
+        eps=EPSILON,
+        amsgrad=False,
+        maximize=False,
+    )
+
+
+def _plain_adam(
+    updates: list[torch.Tensor],
+    gradients: list[torch.Tensor],
+    first: list[torch.Tensor],
+    second: list[torch.Tensor],
+    n_steps: torch.Tensor,
+) -> None:
+    """Do as ``_fused_adam`` does, but for the last bits, by the formulas of Kingma and Ba (2015, algorithm 1)."""
+    n = float(n_steps)
+    for update, gradient, mean, square in zip(updates, gradients, first, second, strict=True):
+        mean.lerp_(gradient, 1 - BETA1)
+        square.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
+        update.copy_(square).sqrt_().div_(sqrt(1 - BETA2**n)).add_(EPSILON)
+        torch.div(mean, update, out=update).div_(1 - BETA1**n)
