@@ -142,6 +142,8 @@ def test_options_reach_the_library(workspace: Path, invoke: Invoke, fake_run: Fa
         "cpu",
         "--engine",
         "torch",
+        "--precision",
+        "bf16",
         "--cache",
         "never",
         "--disk",
@@ -155,8 +157,10 @@ def test_options_reach_the_library(workspace: Path, invoke: Invoke, fake_run: Fa
         "workspace": tmp_path / "w",
         "plain": True,
         "resume": False,
+        "again": False,
         "device": "cpu",
         "engine": "torch",
+        "precision": "bf16",
         "cache": "never",
         "disk": "10GB",
         "memory": "4GB",
@@ -168,8 +172,10 @@ def test_options_reach_the_library(workspace: Path, invoke: Invoke, fake_run: Fa
         "workspace": workspace,
         "plain": False,
         "resume": None,
+        "again": False,
         "device": "auto",
         "engine": "auto",
+        "precision": "ieee",
         "cache": "auto",
         "disk": None,
         "memory": None,
@@ -195,6 +201,8 @@ def test_interruption_says_how_to_continue(workspace: Path, invoke: Invoke, fake
         "--plain",
         "--device",
         "cpu",
+        "--precision",
+        "bf16",
         "--cache",
         "always",
         "--disk",
@@ -206,8 +214,8 @@ def test_interruption_says_how_to_continue(workspace: Path, invoke: Invoke, fake
     assert result.exit_code == 130
     assert result.stderr.splitlines()[-1] == (
         f"interrupted: {run} is kept up to its last finished epoch; to continue: "
-        "frostline run 'my study.toml' --set data.train=10 --plain --device cpu --cache always --disk '1 GB' "
-        "--memory 4GB --resume"
+        "frostline run 'my study.toml' --set data.train=10 --plain --device cpu --precision bf16 --cache always "
+        "--disk '1 GB' --memory 4GB --resume"
     )
     assert "epoch 1/2" in result.stdout
     assert "arms complete" not in result.stdout

@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 __all__ = ["run"]
 
 
+class _Precision(StrEnum):
+    ieee = "ieee"
+    tf32 = "tf32"
+    bf16 = "bf16"
+
+
 class _Engine(StrEnum):
     auto = "auto"
     openvino = "openvino"
@@ -53,6 +59,12 @@ def run(
     workspace: WorkspaceOption = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     engine: Annotated[_Engine, typer.Option(help="Engine that runs the frozen stages.")] = _Engine.auto,
+    precision: Annotated[
+        _Precision,
+        typer.Option(
+            help="How exactly products are computed, by the whole run: float32; TF32, faster on NVIDIA GPUs; bfloat16."
+        ),
+    ] = _Precision.ieee,
     cache: CacheOption = CachePolicy.auto,
     disk: DiskOption = None,
     memory: MemoryOption = None,
@@ -76,7 +88,21 @@ def run(
     from frostline.cli._listener import make_listener
 
     listener = make_listener(place, lines_to=sys.stderr if as_json else sys.stdout)
-    again = _same_command(study, overrides, plain, workspace, device, engine.value, cache.value, disk, memory, as_json)
+    again = _same_command(
+        study,
+        overrides,
+        plain,
+        as_json,
+        {
+            "workspace": workspace,
+            "device": device if device != "auto" else None,
+            "engine": engine.value if engine != _Engine.auto else None,
+            "precision": precision.value if precision != _Precision.ieee else None,
+            "cache": cache.value if cache != CachePolicy.auto else None,
+            "disk": disk,
+            "memory": memory,
+        },
+    )
     try:
         with listener:
             record = frostline.run(
@@ -87,6 +113,7 @@ def run(
                 again=train_again,
                 device=device,
                 engine=engine.value,
+                precision=precision.value,
                 cache=cache.value,
                 disk=disk,
                 memory=memory,
@@ -124,26 +151,13 @@ def _how_to_continue(run: str | None, command: str) -> str:
 
 
 def _same_command(
-    study: str,
-    overrides: list[str] | None,
-    plain: bool,
-    workspace: Path | None,
-    device: str,
-    engine: str,
-    cache: str,
-    disk: str | None,
-    memory: str | None,
-    as_json: bool,
+    study: str, overrides: list[str] | None, plain: bool, as_json: bool, options: dict[str, str | Path | None]
 ) -> str:
     words = ["frostline", "run", study]
     for override in overrides or ():
         words += ["--set", override]
     words += ["--plain"] if plain else []
-    words += ["--workspace", str(workspace)] if workspace is not None else []
-    words += ["--device", device] if device != "auto" else []
-    words += ["--engine", engine] if engine != "auto" else []
-    words += ["--cache", cache] if cache != "auto" else []
-    words += ["--disk", disk] if disk is not None else []
-    words += ["--memory", memory] if memory is not None else []
+    for name, value in options.items():
+        words += [f"--{name}", str(value)] if value is not None else []
     words += ["--json"] if as_json else []
     return shlex.join(words)

@@ -63,6 +63,7 @@ def _describe(context: Context, name: str, planned: TrajectoryPlan) -> ArmDescri
         threads=planned.threads,
         stacked=not context.plain and context.plan.is_stacked(planned.id),
         versions={package: metadata.version(package) for package in ("frostline", "torch", "openvino")},
+        precision=context.precision,
     )
     return ArmDescription(
         name=name,

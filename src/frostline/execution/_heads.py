@@ -75,7 +75,8 @@ def _train(context: Context, group: GroupPlan, active: dict[str, TrajectoryPlan]
     specs, chain = _specs(context, active)
     tail = freeze(chain.tail("head"), chain, "head")
     frozen = frozen_digest(tail, chain, "head")
-    with HeadsTraining(specs, context.dataset.train.labels, context.dataset.classes, context.device) as training:
+    dataset = context.dataset
+    with HeadsTraining(specs, dataset.train.labels, dataset.classes, context.device, context.precision) as training:
         if done:
             training.restore(load_tensors(context.files.checkpoint(group.id, done))[0])
         epoch = done

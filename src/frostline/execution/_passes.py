@@ -113,6 +113,7 @@ def engine_request(context: Context, network: Pretrained, cuts: tuple[str, ...])
         (context.engine,),
         str(context.device),
         costs.layout,
+        context.precision,
     )
     shapes = [shape for cut in cuts for shape in costs.facts.resolve(cut).shapes]
 
@@ -126,4 +127,4 @@ def engine_request(context: Context, network: Pretrained, cuts: tuple[str, ...])
 
 def _spec(context: Context, source: Source, view: View | None, cut: str) -> FeatureSpec:
     costs = context.costs(source.backbone, source.image_size)
-    return feature_spec(context.networks, context.engine, costs, source, view, cut)
+    return feature_spec(context.networks, context.engine, context.precision, costs, source, view, cut)

@@ -66,6 +66,7 @@ def run_plain(context: Context, arm: Arm) -> None:
         dataset.classes,
         context.device,
         lambda epoch, step, n: context.emit(StepProgress(trajectory, epoch, recipe.total_epochs, step, n)),
+        context.precision,
     )
     for epoch in epochs:
         # The whole network is stored: by this loop's lights there is no telling which part changed.

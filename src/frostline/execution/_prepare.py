@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from frostline.execution.events import Listener
     from frostline.features import Engines
     from frostline.models.facts import BackboneFacts
-    from frostline.plan import Budgets, Decided, Missing, Plan
+    from frostline.plan import Budgets, Decided, Missing, Plan, Precision
     from frostline.study import Arm, Recipe, Study
 
 __all__ = ["Prepared", "check_cache_policy", "is_measured", "plan_study", "prepare", "read_data"]
@@ -47,6 +47,7 @@ class Prepared:
     arms: tuple[Arm, ...]
     dataset: Dataset
     costs: Mapping[tuple[str, int], CostModel]
+    precision: Precision = "ieee"
 
     @property
     def counts(self) -> dict[str, int]:
@@ -91,6 +92,7 @@ def prepare(
     device: str = "cpu",
     threads: int | None = None,
     dataset: Dataset | None = None,
+    precision: Precision = "ieee",
 ) -> Prepared:
     """Read what planning needs: the images' labels, the networks' stages, and this machine's rates.
 
@@ -107,6 +109,7 @@ def prepare(
         device: the kind it all runs on.
         threads: those that torch has in this process; left out, those that it had when the machine was measured.
         dataset: the study's images, where they were read already.
+        precision: of products.
 
     Raises:
         StudyError, DataError, ModelError: the study asks for what isn't there.
@@ -142,7 +145,7 @@ def prepare(
         if threads is not None:  # which decide bits, as nothing does that was measured
             rates = replace(rates, threads=threads)
         costs[key] = CostModel(facts, rates, device, only_here=is_only_here(facts.backbone))
-    return Prepared(study, arms, dataset, costs)
+    return Prepared(study, arms, dataset, costs, precision)
 
 
 def read_data(study: Study, listener: Listener | None, *, remembered: bool = False) -> Dataset:

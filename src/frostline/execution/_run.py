@@ -16,7 +16,7 @@ from frostline.execution._checks import check_networks, raise_problems
 from frostline.execution._choice import choose_arms, judge
 from frostline.execution._context import Context
 from frostline.execution._cost import describe_cost, seconds_left
-from frostline.execution._devices import choose_device, choose_engine, describe_provenance
+from frostline.execution._devices import choose_device, choose_engine, choose_precision, describe_provenance
 from frostline.execution._files import RunFiles
 from frostline.execution._heads import run_heads
 from frostline.execution._networks import Networks
@@ -31,7 +31,7 @@ from frostline.execution._trajectories import run_trajectory
 from frostline.execution._turns import apart, taking_turns
 from frostline.execution._workers import Workers
 from frostline.execution.events import Event, Listener, Notice, RunFinished, RunFound, RunStarted
-from frostline.features import Engines, FeatureStore
+from frostline.features import Engines, FeatureStore, computing
 from frostline.ledger import ArmEntry, Ledger, RunRecord, Segment, save_run_record
 from frostline.places import workspace_directory
 from frostline.plan import read_budgets
@@ -40,7 +40,7 @@ from frostline.study import Study, load_study
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from frostline.plan import Budgets, CachePolicy, Plan
+    from frostline.plan import Budgets, CachePolicy, Plan, Precision
 
 __all__ = ["run"]
 
@@ -54,6 +54,7 @@ def run(
     again: bool = False,
     device: str = "auto",
     engine: str = "auto",
+    precision: Precision = "ieee",
     cache: CachePolicy = "auto",
     disk: int | str | None = None,
     memory: int | str | None = None,
@@ -80,6 +81,8 @@ def run(
         again: whether to train a study anew that has been run.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         engine: of feature passes: ``auto``, ``openvino`` or ``torch``.
+        precision: how exactly products are computed, by the whole run: ``ieee`` (float32), ``tf32`` (NVIDIA GPUs) or
+            ``bf16``.
         cache: whether activations are stored: ``auto`` where that is predicted cheaper, ``always``, ``never``.
         disk: the most that the study's stored activations may take together, in bytes or as text such as ``10GB``;
             what doesn't fit is recomputed. An interrupted run keeps to what it had chosen.
@@ -99,12 +102,25 @@ def run(
     asked = study if isinstance(study, Study) else load_study(study)
     place = Path(workspace) if workspace is not None else workspace_directory()
     chosen_device = choose_device(device)
-    chosen_engine = "torch" if plain else choose_engine(engine, chosen_device)
+    chosen_precision = choose_precision(precision, chosen_device)
+    chosen_engine = "torch" if plain else choose_engine(engine, chosen_device, chosen_precision)
     emit = apart(listener or _ignore, chosen_device)
     fresh = again or resume is not None
-    with taking_turns(emit, spent.waiting):
+    with taking_turns(emit, spent.waiting), computing(chosen_precision):
         return _run(
-            asked, plain, place, resume, fresh, chosen_device, chosen_engine, cache, budgets, emit, engines, spent
+            asked,
+            plain,
+            place,
+            resume,
+            fresh,
+            chosen_device,
+            chosen_engine,
+            chosen_precision,
+            cache,
+            budgets,
+            emit,
+            engines,
+            spent,
         )
 
 
@@ -117,6 +133,7 @@ def _run(
     fresh: bool,
     chosen_device: torch.device,
     chosen_engine: str,
+    precision: Precision,
     cache: CachePolicy,
     budgets: Budgets,
     emit: Listener,
@@ -128,7 +145,7 @@ def _run(
             bench.start()  # loads torch while the networks and images are looked at
         networks = Networks()
         raise_problems(check_networks(study, networks=networks))
-        basis = describe_basis(study, networks, chosen_device, chosen_engine)
+        basis = describe_basis(study, networks, chosen_device, chosen_engine, precision)
         for note in networks.notes:
             emit(Notice(note))
         dataset = read_data(study, emit)
@@ -141,7 +158,17 @@ def _run(
             return finished
         threads = torch.get_num_threads()
         prepared = prepare(
-            study, emit, networks, engines, chosen_engine, spent.measuring, bench, chosen_device.type, threads, dataset
+            study,
+            emit,
+            networks,
+            engines,
+            chosen_engine,
+            spent.measuring,
+            bench,
+            chosen_device.type,
+            threads,
+            dataset,
+            precision,
         )
     provenance = describe_provenance(chosen_device)
     with Ledger(place) as ledger, closing(FeatureStore(engines=engines)) as store:

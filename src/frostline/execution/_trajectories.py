@@ -68,6 +68,7 @@ def _begin(context: Context, planned: TrajectoryPlan, chain: Chain) -> PhaseTrai
         context.device,
         planned.layout,
         carried,
+        context.precision,
     )
 
 

@@ -21,7 +21,7 @@ from frostline.execution._networks import Identity, Networks
 from frostline.execution._pipes import read_messages, take_output, write_message
 from frostline.execution._trajectories import run_trajectory
 from frostline.execution.events import StepProgress
-from frostline.features import FeatureStore
+from frostline.features import FeatureStore, computing
 from frostline.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -76,7 +76,8 @@ def main() -> None:
     answers, asked = take_output(), read_messages()
     task: Task = asked.get()
     torch.set_num_threads(task.threads)
-    with task.own.known(), Ledger(task.workspace) as ledger, closing(FeatureStore()) as store:
+    precision = task.prepared.precision
+    with task.own.known(), computing(precision), Ledger(task.workspace) as ledger, closing(FeatureStore()) as store:
         context = _context(task, ledger, store, answers)
         planned = {trajectory.id: trajectory for trajectory in task.plan.trajectories}
         while True:

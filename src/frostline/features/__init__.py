@@ -17,6 +17,7 @@ from frostline.features._writing import halve_rows
 if TYPE_CHECKING:
     from frostline.features._anew import EngineRequest, ready_engine, run_batches
     from frostline.features._engine import ReadyEngine
+    from frostline.features._precision import autocast, computing
     from frostline.features._rate import EngineRate, measure_engine
     from frostline.features._torch import run_frozen
 
@@ -32,6 +33,8 @@ __all__ = [
     "Features",
     "PassReport",
     "ReadyEngine",
+    "autocast",
+    "computing",
     "halve_rows",
     "import_openvino",
     "measure_engine",
@@ -47,6 +50,8 @@ _WHERE = {
     "EngineRate": "_rate",
     "EngineRequest": "_anew",
     "ReadyEngine": "_engine",
+    "autocast": "_precision",
+    "computing": "_precision",
     "measure_engine": "_rate",
     "ready_engine": "_anew",
     "run_batches": "_anew",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from frostline.models import Chain
-    from frostline.plan import Layout
+    from frostline.plan import Layout, Precision
     from frostline.study import Recipe
     from frostline.training._epoch import Batch
     from frostline.training._rows import Rows
@@ -45,6 +45,7 @@ class PhaseTraining:
         device: where to train.
         layout: how maps lie in memory; it decides speed and last bits.
         carried: names that earlier phases changed, so that checkpoints keep them too.
+        precision: of products.
     """
 
     def __init__(
@@ -59,10 +60,11 @@ class PhaseTraining:
         device: torch.device,
         layout: Layout = "contiguous",
         carried: Iterable[str] = (),
+        precision: Precision = "ieee",
     ) -> None:
         self._chain, self._recipe, self._phase = chain, recipe, recipe.phases[phase]
         self._first_epoch, self._labels, self._device = first_epoch, labels, device
-        self._layout = layout
+        self._layout, self._precision = layout, precision
         chain.model.to(device)
         apply_layout(chain.model, layout)
         part = chain.model if cut is None else chain.tail(cut)
@@ -87,12 +89,13 @@ class PhaseTraining:
                 self._optimizer,
                 self._scheduler,
                 lambda step: on_step(step, len(order)),
+                self._precision,
             )
 
     def evaluate(self, rows: Rows) -> torch.Tensor:
         """Return the logits [N, K] of rows, in their order."""
         order = batches_in_order(rows.n, self._recipe.batch_size)
-        return evaluate(self.module, self._batches(rows, order, 0))
+        return evaluate(self.module, self._batches(rows, order, 0), self._precision)
 
     def assert_frozen(self) -> None:
         """Raise TrainingError when a parameter or buffer before the frost line has changed."""
