@@ -110,7 +110,7 @@ class TrainedArm:
         size = self.recipe.batch_size
         chunk = size * -(-IMAGES_AT_ONCE // size)  # whole batches, so that they are those of the run
         parts = [torch.empty(0, len(self.classes))]
-        with computing(precision_on(self.numerics.precision, self.device.type)):
+        with computing(precision_on(self.numerics.precision, self.device.type), self.device.type):
             for start in range(0, len(images), chunk):
                 rows = self._rows(read_images(images[start : start + chunk], self.preprocessing))
                 parts.append(evaluate_rows(self._chain, self.recipe, self.numerics, rows, self.device))

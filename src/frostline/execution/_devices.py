@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 from importlib import metadata
@@ -15,6 +16,8 @@ from frostline.plan import Precision, precision_on
 
 __all__ = ["choose_device", "choose_engine", "choose_precision", "describe_provenance"]
 
+CUBLAS = "CUBLAS_WORKSPACE_CONFIG"
+
 AMPERE = (8, 0)
 """The compute capability of the first NVIDIA GPUs with TF32 and bfloat16."""
 
@@ -27,18 +30,30 @@ def choose_device(name: str) -> torch.device:
     """Return the device of a name; ``auto`` takes CUDA, then MPS, then the CPU.
 
     Raises:
-        FrostlineError: the name isn't a device's, or the device isn't there.
+        FrostlineError: the name isn't a device's, or the device isn't there or can't be made deterministic any more.
     """
     counts = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
     if name == "auto":
-        return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if counts[kind]))
+        return _ready(torch.device(next(kind for kind in ("cuda", "mps", "cpu") if counts[kind])))
     match = re.fullmatch(r"(cpu|cuda|mps)(?::(\d{1,3}))?", name)
     if match is None:
         raise FrostlineError(f'device "{name}" is unknown: choose auto, {", ".join(counts)}, or cuda:N')
     if int(match[2] or 0) >= counts[match[1]]:
         usable = ", ".join(kind for kind, count in counts.items() if count)
         raise FrostlineError(f'device "{name}" is not available here; usable: auto, {usable}')
-    return torch.device(name)
+    return _ready(torch.device(name))
+
+
+def _ready(device: torch.device) -> torch.device:
+    """Have cuBLAS give the same bits each time, which it reads from the environment when CUDA begins."""
+    if device.type == "cuda" and os.environ.get(CUBLAS) not in (":4096:8", ":16:8"):
+        if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+            raise FrostlineError(
+                f"this program used the GPU before Frostline did, without {CUBLAS}, so that reruns could differ: set "
+                f'os.environ["{CUBLAS}"] = ":4096:8" before anything uses the GPU, or use --device cpu (device="cpu")'
+            )
+        os.environ[CUBLAS] = ":4096:8"
+    return device
 
 
 def choose_engine(name: str, device: torch.device, precision: Precision) -> str:

@@ -10,6 +10,7 @@ from frostline.execution._artifacts import record_arm
 from frostline.execution._rows import rows_of
 from frostline.execution._telling import ending_arms, tell_epoch
 from frostline.execution.events import StepProgress, TrajectoryEnded
+from frostline.features import explaining
 from frostline.ledger import EpochRow
 from frostline.models import freeze, frozen_digest
 from frostline.plan import stack_key
@@ -40,6 +41,13 @@ __all__ = ["run_heads"]
 ENDED = ("complete", "diverged")
 
 
+def _describe(context: Context, group: GroupPlan) -> str:
+    first = next(t for t in context.plan.trajectories if t.id in group.trajectories)
+    name, n = context.prepared.arms[first.arm].name, len(group.trajectories)
+    return f"training {name}" + (f" and {n - 1} more heads with it" if n > 1 else "")
+
+
+@explaining(_describe)
 def run_heads(context: Context, group: GroupPlan) -> None:
     """Train the group's heads to their ends; epochs that the ledger has are told again and not trained again."""
     ledger, run = context.ledger, context.run

@@ -10,7 +10,7 @@ from frostline.data import load_images, normalise
 from frostline.errors import FeatureError
 from frostline.execution._stored import feature_spec, views_of
 from frostline.execution.events import Notice, PassFinished, PassProgress, PassStarted
-from frostline.features import EngineKey, EngineRequest, run_pass
+from frostline.features import EngineKey, EngineRequest, explaining, run_pass
 from frostline.plan import pass_batch_size, source_of
 from frostline.study import Head
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["engine_request", "make_pass", "open_features"]
 
 
+@explaining(lambda context, planned: f"feature pass {planned.name}")
 def make_pass(context: Context, planned: PassPlan) -> None:
     """Run a planned pass over each of its splits and views; what the cache has is not made again."""
     context.emit(PassStarted(planned.name, planned.n_images))

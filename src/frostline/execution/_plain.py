@@ -11,6 +11,7 @@ from frostline.data import load_images, normalise
 from frostline.execution._artifacts import record_arm
 from frostline.execution._rows import view_of_epoch
 from frostline.execution.events import ArmProgress, EpochFinished, StepProgress, TrajectoryEnded
+from frostline.features import explaining
 from frostline.ledger import EpochRow
 from frostline.training import PlainPhase, describe_divergence, train_plain
 
@@ -32,6 +33,7 @@ def plain_trajectory(recipe: Recipe) -> str:
     return recipe.key()[:12]
 
 
+@explaining(lambda context, arm: f"training {arm.name}")
 def run_plain(context: Context, arm: Arm) -> None:
     """Train one arm from its first epoch to its last; an arm that was interrupted begins anew."""
     ledger, run, recipe, dataset = context.ledger, context.run, arm.recipe, context.dataset

@@ -106,7 +106,7 @@ def run(
     chosen_engine = "torch" if plain else choose_engine(engine, chosen_device, chosen_precision)
     emit = apart(listener or _ignore, chosen_device)
     fresh = again or resume is not None
-    with taking_turns(emit, spent.waiting), computing(chosen_precision):
+    with taking_turns(emit, spent.waiting), computing(chosen_precision, chosen_device.type):
         return _run(
             asked,
             plain,

@@ -10,6 +10,7 @@ from frostline.execution._artifacts import record_arm
 from frostline.execution._rows import rows_of
 from frostline.execution._telling import ending_arms, tell_epoch
 from frostline.execution.events import StepProgress, TrajectoryEnded
+from frostline.features import explaining
 from frostline.ledger import EpochRow
 from frostline.training import (
     PhaseTraining,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["run_trajectory"]
 
 
+@explaining(lambda context, planned: f"training {context.prepared.arms[planned.arm].name}")
 def run_trajectory(context: Context, planned: TrajectoryPlan) -> None:
     """Train a trajectory to its end; epochs that the ledger has are told again and not trained again."""
     ledger, run = context.ledger, context.run

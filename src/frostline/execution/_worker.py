@@ -76,8 +76,8 @@ def main() -> None:
     answers, asked = take_output(), read_messages()
     task: Task = asked.get()
     torch.set_num_threads(task.threads)
-    precision = task.prepared.precision
-    with task.own.known(), computing(precision), Ledger(task.workspace) as ledger, closing(FeatureStore()) as store:
+    settings = computing(task.prepared.precision, "cpu")
+    with task.own.known(), settings, Ledger(task.workspace) as ledger, closing(FeatureStore()) as store:
         context = _context(task, ledger, store, answers)
         planned = {trajectory.id: trajectory for trajectory in task.plan.trajectories}
         while True:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from frostline.errors import FeatureError
+from frostline.features._device_errors import is_out_of_memory
 from frostline.features._openvino import OpenVinoEngine
 from frostline.features._torch import TorchEngine
 from frostline.quantities import format_difference
@@ -169,6 +170,8 @@ def choose_engine(
             engine = ENGINES[name](module, batch, device, layout, precision)
             outputs = next(iter(engine.run([images])))
         except Exception as error:  # whatever a converter trips over, eager torch can still do the work
+            if is_out_of_memory(error):
+                raise
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             if device != "cpu":
                 raise FeatureError(

@@ -17,15 +17,22 @@ __all__ = ["autocast", "computing"]
 
 
 @contextmanager
-def computing(precision: Precision) -> Iterator[None]:
+def computing(precision: Precision, device: str) -> Iterator[None]:
     """Let torch compute in a precision, whatever the program around it has set, and put that back afterwards.
 
-    The settings are the process's own, so that all of its threads have them. They only allow TF32: bfloat16 is for
-    ``autocast``, around each piece of a network.
+    On CUDA by deterministic algorithms only: an operation that has none is a RuntimeError. The settings are the
+    process's own, so that all of its threads have them. They only allow TF32: bfloat16 is for ``autocast``, around each
+    piece of a network.
+
+    Args:
+        precision: of the run.
+        device: ``cpu``, ``cuda`` or ``mps``.
     """
     before = _Settings()
     try:
         _set_precision(precision)
+        if device == "cuda":
+            _be_deterministic()
         yield
     finally:
         before.put_back()
@@ -51,6 +58,11 @@ class _Settings:
         self._products = _older(torch.get_float32_matmul_precision)
         self._convolutions = _older(lambda: torch.backends.cudnn.allow_tf32)
         self._newer = [(backend, backend.fp32_precision) for backend in _backends()]
+        cudnn = torch.backends.cudnn
+        self._cudnn = (cudnn.enabled, cudnn.benchmark, cudnn.deterministic)
+        self._only_warn = torch.is_deterministic_algorithms_warn_only_enabled()
+        self._deterministic = torch.are_deterministic_algorithms_enabled()
+        self._filled = _fills_memory()
 
     def put_back(self) -> None:
         if self._products is not None:
@@ -59,6 +71,10 @@ class _Settings:
             torch.backends.cudnn.allow_tf32 = self._convolutions
         for backend, value in self._newer:
             backend.fp32_precision = value
+        cudnn = torch.backends.cudnn
+        cudnn.enabled, cudnn.benchmark, cudnn.deterministic = self._cudnn
+        torch.use_deterministic_algorithms(self._deterministic, warn_only=self._only_warn)
+        _fill_memory(self._filled)
 
 
 def _set_precision(precision: Precision) -> None:
@@ -68,6 +84,22 @@ def _set_precision(precision: Precision) -> None:
     torch.backends.cudnn.allow_tf32 = tf32
     for backend in _backends()[-2:]:  # the CPU's, which are exact in every precision: see autocast
         backend.fp32_precision = "ieee"
+
+
+def _be_deterministic() -> None:
+    cudnn = torch.backends.cudnn
+    cudnn.enabled, cudnn.benchmark, cudnn.deterministic = True, False, True
+    torch.use_deterministic_algorithms(True)
+    # Nothing here reads memory that it hasn't written; to fill all of it first takes time.
+    _fill_memory(False)
+
+
+def _fills_memory() -> bool:
+    return bool(torch.utils.deterministic.fill_uninitialized_memory)  # type: ignore[attr-defined]
+
+
+def _fill_memory(value: bool) -> None:
+    torch.utils.deterministic.fill_uninitialized_memory = value  # type: ignore[attr-defined]
 
 
 def _backends() -> list[Any]:

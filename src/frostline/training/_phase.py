@@ -15,6 +15,7 @@ from frostline.training._layout import apply_layout, in_layout
 from frostline.training._loss import build_loss
 from frostline.training._optimizers import build_optimizer, build_scheduler
 from frostline.training._order import batch_order, batches_in_order
+from frostline.training._pooling import make_pooling_deterministic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -67,6 +68,8 @@ class PhaseTraining:
         self._layout, self._precision = layout, precision
         chain.model.to(device)
         apply_layout(chain.model, layout)
+        if device.type == "cuda":
+            make_pooling_deterministic(chain.model)
         part = chain.model if cut is None else chain.tail(cut)
         self.module = freeze(part, chain, self._phase.train_from, recipe.frozen_norm, recipe.tail_norm)
         self._loss = build_loss(recipe, labels, classes).to(device)

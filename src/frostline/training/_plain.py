@@ -24,6 +24,7 @@ from frostline.training._loss import build_loss, has_diverged, score
 from frostline.training._optimizers import build_optimizer, build_scheduler
 from frostline.training._order import batch_order, batches_in_order
 from frostline.training._phase import frozen_changed
+from frostline.training._pooling import make_pooling_deterministic
 from frostline.training._threads import on_threads
 
 if TYPE_CHECKING:
@@ -92,6 +93,8 @@ def train_plain(
         precision: of products.
     """
     model = chain.model.to(device)
+    if device.type == "cuda":
+        make_pooling_deterministic(model)
     loss_function = build_loss(recipe, train_labels, classes).to(device)
     available, number = torch.get_num_threads(), 0
     for phase, own in zip(recipe.phases, numerics, strict=True):
