@@ -150,6 +150,8 @@ def test_options_reach_the_library(workspace: Path, invoke: Invoke, fake_run: Fa
         "10GB",
         "--memory",
         "4GB",
+        "--device-memory",
+        "8GB",
     ]
     assert invoke(*words).exit_code == 0
     assert fake_run.given == {
@@ -164,6 +166,7 @@ def test_options_reach_the_library(workspace: Path, invoke: Invoke, fake_run: Fa
         "cache": "never",
         "disk": "10GB",
         "memory": "4GB",
+        "device_memory": "8GB",
         "began": None,
     }
     assert invoke("run", "s.toml").exit_code == 0
@@ -179,6 +182,7 @@ def test_options_reach_the_library(workspace: Path, invoke: Invoke, fake_run: Fa
         "cache": "auto",
         "disk": None,
         "memory": None,
+        "device_memory": None,
         "began": None,
     }
     assert invoke("run", "s.toml", "--resume").exit_code == 0
@@ -209,13 +213,15 @@ def test_interruption_says_how_to_continue(workspace: Path, invoke: Invoke, fake
         "1 GB",
         "--memory",
         "4GB",
+        "--device-memory",
+        "8GB",
     )
     run = frostline.Ledger(workspace).load().run
     assert result.exit_code == 130
     assert result.stderr.splitlines()[-1] == (
         f"interrupted: {run} is kept up to its last finished epoch; to continue: "
         "frostline run 'my study.toml' --set data.train=10 --plain --device cpu --precision bf16 --cache always "
-        "--disk '1 GB' --memory 4GB --resume"
+        "--disk '1 GB' --memory 4GB --device-memory 8GB --resume"
     )
     assert "epoch 1/2" in result.stdout
     assert "arms complete" not in result.stdout

@@ -12,8 +12,12 @@ from frostline.cli._began import command_began
 from frostline.cli._options import (
     CacheOption,
     CachePolicy,
+    DeviceMemoryOption,
+    DeviceOption,
     DiskOption,
     MemoryOption,
+    Precision,
+    PrecisionOption,
     SetOption,
     StudyArgument,
     WorkspaceOption,
@@ -26,12 +30,6 @@ if TYPE_CHECKING:
     from frostline.ledger import RunRecord
 
 __all__ = ["run"]
-
-
-class _Precision(StrEnum):
-    ieee = "ieee"
-    tf32 = "tf32"
-    bf16 = "bf16"
 
 
 class _Engine(StrEnum):
@@ -57,17 +55,13 @@ def run(
         bool, typer.Option("--again", help="Train a study anew that has been run, rather than show the finished run.")
     ] = False,
     workspace: WorkspaceOption = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    device: DeviceOption = "auto",
     engine: Annotated[_Engine, typer.Option(help="Engine that runs the frozen stages.")] = _Engine.auto,
-    precision: Annotated[
-        _Precision,
-        typer.Option(
-            help="How exactly products are computed, by the whole run: float32; TF32, faster on NVIDIA GPUs; bfloat16."
-        ),
-    ] = _Precision.ieee,
+    precision: PrecisionOption = Precision.ieee,
     cache: CacheOption = CachePolicy.auto,
     disk: DiskOption = None,
     memory: MemoryOption = None,
+    device_memory: DeviceMemoryOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the finished run as JSON; everything else goes to standard error.")
     ] = False,
@@ -97,10 +91,11 @@ def run(
             "workspace": workspace,
             "device": device if device != "auto" else None,
             "engine": engine.value if engine != _Engine.auto else None,
-            "precision": precision.value if precision != _Precision.ieee else None,
+            "precision": precision.value if precision != Precision.ieee else None,
             "cache": cache.value if cache != CachePolicy.auto else None,
             "disk": disk,
             "memory": memory,
+            "device-memory": device_memory,
         },
     )
     try:
@@ -117,6 +112,7 @@ def run(
                 cache=cache.value,
                 disk=disk,
                 memory=memory,
+                device_memory=device_memory,
                 listener=listener,
                 began=command_began(),
             )

@@ -22,6 +22,7 @@ from frostline.execution._heads import run_heads
 from frostline.execution._networks import Networks
 from frostline.execution._own import knows_networks
 from frostline.execution._passes import make_pass
+from frostline.execution._place import Place
 from frostline.execution._plain import plain_trajectory, run_plain
 from frostline.execution._prepare import Prepared, check_cache_policy, is_measured, prepare, read_data
 from frostline.execution._resuming import decided_by, describe_basis, find_finished, take_up
@@ -58,6 +59,7 @@ def run(
     cache: CachePolicy = "auto",
     disk: int | str | None = None,
     memory: int | str | None = None,
+    device_memory: int | str | None = None,
     listener: Listener | None = None,
     began: float | None = None,
 ) -> RunRecord:
@@ -87,6 +89,8 @@ def run(
         disk: the most that the study's stored activations may take together, in bytes or as text such as ``10GB``;
             what doesn't fit is recomputed. An interrupted run keeps to what it had chosen.
         memory: the most that the process may take of memory, likewise; heads are trained in smaller groups to keep it.
+        device_memory: the most that the run may take of an accelerator's own memory, likewise; no limit but what is
+            free there when left out.
         listener: told each event as it happens; torch's random state is put back when it returns.
         began: when whoever waits for the answer began to, in seconds since 1970; the call, when left out. What the run
             took counts from there.
@@ -98,7 +102,7 @@ def run(
     engines = Engines()
     spent = Spent(time.time() if began is None else began, engines)
     check_cache_policy(cache)
-    budgets = read_budgets(disk, memory)
+    budgets = read_budgets(disk, memory, device_memory)
     asked = study if isinstance(study, Study) else load_study(study)
     place = Path(workspace) if workspace is not None else workspace_directory()
     chosen_device = choose_device(device)
@@ -141,7 +145,7 @@ def _run(
     spent: Spent,
 ) -> RunRecord:
     with Bench() as bench:
-        if not is_measured(study, chosen_engine):
+        if not is_measured(study, chosen_engine, Place(str(chosen_device), precision)):
             bench.start()  # loads torch while the networks and images are looked at
         networks = Networks()
         raise_problems(check_networks(study, networks=networks))
@@ -165,7 +169,7 @@ def _run(
             chosen_engine,
             spent.measuring,
             bench,
-            chosen_device.type,
+            str(chosen_device),
             threads,
             dataset,
             precision,
