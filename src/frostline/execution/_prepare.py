@@ -11,13 +11,20 @@ import numpy as np
 
 from frostline.data import load_dataset, load_images, summarise_data
 from frostline.errors import FrostlineError
-from frostline.execution._bench import Bench
-from frostline.execution._calibration import Asked, known_rates, measure_rates
 from frostline.execution._checks import check_classes, check_networks, raise_problems
-from frostline.execution._engine_timing import Situation, prefix_cuts
 from frostline.execution._own import is_only_here, knows_networks
-from frostline.execution._place import CPU, Place, may_have_accelerator
 from frostline.execution.events import DataRead, Notice
+from frostline.machine import (
+    CPU,
+    Asked,
+    Bench,
+    Place,
+    Situation,
+    known_rates,
+    may_have_accelerator,
+    measure_rates,
+    prefix_cuts,
+)
 from frostline.models.facts import backbone_facts, known_facts
 from frostline.plan import NO_BUDGETS, CachePolicy, CostModel, build_plan, choose_threads, read_budgets
 

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from frostline.errors import FrostlineError, ModelError
-from frostline.execution._bench import Bench
-from frostline.execution._calibration import Asked, measure_rates, measured_cuts, rates_path, read_known
-from frostline.execution._place import Place
 from frostline.execution.events import Notice
+from frostline.machine import Asked, Bench, Place, measure_rates, measured_cuts, rates_path, read_known
 from frostline.models.facts import backbone_facts
 from frostline.places import cache_directory
 from frostline.study import Recipe

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from frostline.errors import FrostlineError, LedgerError
-from frostline.execution._bench import Bench
 from frostline.execution._checks import check_networks, raise_problems
 from frostline.execution._chosen import choose_arms, judge
 from frostline.execution._context import Context
@@ -21,7 +20,6 @@ from frostline.execution._executors import choose_executor
 from frostline.execution._files import RunFiles
 from frostline.execution._networks import Networks
 from frostline.execution._own import knows_networks
-from frostline.execution._place import Place
 from frostline.execution._plain import plain_trajectory, run_plain
 from frostline.execution._prepare import Prepared, check_cache_policy, is_measured, prepare, read_data
 from frostline.execution._recorder import LedgerRecorder
@@ -33,6 +31,7 @@ from frostline.execution._units import units_of
 from frostline.execution.events import Event, Listener, Notice, RunFinished, RunFound, RunStarted
 from frostline.features import Engines, FeatureStore, computing
 from frostline.ledger import ArmEntry, Ledger, RunRecord, Segment, save_run_record
+from frostline.machine import Bench, Place
 from frostline.places import workspace_directory
 from frostline.plan import read_budgets
 from frostline.study import Study, load_study

@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from frostline.execution import _timing as timing
-from frostline.execution._busy import Watch
-from frostline.execution._engine_timing import any_situation, engine_rate
-from frostline.execution._place import CPU
 from frostline.features import computing
+from frostline.machine import _timing as timing
+from frostline.machine._busy import Watch
+from frostline.machine._engine_timing import any_situation, engine_rate
+from frostline.machine._place import CPU
 from frostline.models import build_chain, load_backbone
 from frostline.study import Head
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from frostline.execution._place import Place
+    from frostline.machine._place import Place
     from frostline.models import Backbone, Chain
     from frostline.models.facts import BackboneFacts
 

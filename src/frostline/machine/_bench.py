@@ -13,18 +13,18 @@ from subprocess import PIPE, Popen
 from typing import IO, TYPE_CHECKING, Any
 
 from frostline.errors import FrostlineError
-from frostline.execution import _busy
-from frostline.execution._place import CPU
+from frostline.machine import _busy
+from frostline.machine._place import CPU
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from frostline.execution._place import Place
+    from frostline.machine._place import Place
     from frostline.models.facts import BackboneFacts
 
 __all__ = ["Answer", "Bench", "NotBuiltError", "PieceLostError", "Refused", "Request", "how_it_ended"]
 
-MODULE = "frostline.execution._bench_process"
+MODULE = "frostline.machine._bench_process"
 
 
 class NotBuiltError(FrostlineError, RuntimeError):

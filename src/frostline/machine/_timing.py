@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from frostline.execution._lanes import lane_seconds
-from frostline.execution._place import CPU
 from frostline.features import autocast
+from frostline.machine._lanes import lane_seconds
+from frostline.machine._place import CPU
 from frostline.models import build_head
 from frostline.places import cache_directory
 from frostline.study import Head, Optimizer, Phase, Recipe
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from frostline.execution._place import Place
+    from frostline.machine._place import Place
     from frostline.models import Chain
     from frostline.models.facts import BackboneFacts
     from frostline.plan import Layout

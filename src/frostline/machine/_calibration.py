@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from frostline.execution._bench import Bench
-from frostline.execution._busy import Watch
-from frostline.execution._engine_timing import engine_rate
-from frostline.execution._gathering import TRAINING, Gathering
-from frostline.execution._place import CPU, Place
+from frostline.machine._bench import Bench
+from frostline.machine._busy import Watch
+from frostline.machine._engine_timing import engine_rate
+from frostline.machine._gathering import TRAINING, Gathering
+from frostline.machine._place import CPU, Place
 from frostline.models import find_own
 from frostline.places import cache_directory
 from frostline.plan import Rates, choose_layout
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from frostline.execution._engine_timing import Situation
     from frostline.features import EngineRate
+    from frostline.machine._engine_timing import Situation
     from frostline.models.facts import BackboneFacts
 
 __all__ = ["Asked", "Known", "known_rates", "measure_rates", "measured_cuts", "rates_path", "read_known"]
@@ -114,8 +114,8 @@ def _measure(facts: BackboneFacts, asked: Asked, situation: Situation | None, be
 
     A run's prefix is compiled here, where the run uses it; all else in a process of its own.
     """
-    from frostline.execution import _timing as timing
-    from frostline.execution._lanes import lane_numbers
+    from frostline.machine import _timing as timing
+    from frostline.machine._lanes import lane_numbers
 
     names = measured_cuts(facts, asked.cuts)
     watch = Watch()

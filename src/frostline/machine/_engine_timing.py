@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from frostline.execution._busy import Watch
-    from frostline.execution._calibration import Asked
     from frostline.features import EngineRate, Engines
+    from frostline.machine._busy import Watch
+    from frostline.machine._calibration import Asked
     from frostline.models import Backbone
     from frostline.models.facts import BackboneFacts
 

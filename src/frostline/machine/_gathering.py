@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from frostline.execution import _busy
-from frostline.execution._bench import Answer, NotBuiltError, PieceLostError, Request
-from frostline.execution._place import CPU
+from frostline.machine import _busy
+from frostline.machine._bench import Answer, NotBuiltError, PieceLostError, Request
+from frostline.machine._place import CPU
 
 if TYPE_CHECKING:
-    from frostline.execution._bench import Bench
-    from frostline.execution._pieces import Pieces
-    from frostline.execution._place import Place
+    from frostline.machine._bench import Bench
+    from frostline.machine._pieces import Pieces
+    from frostline.machine._place import Place
     from frostline.models.facts import BackboneFacts
 
 __all__ = ["Gathering"]
@@ -59,7 +59,7 @@ class Gathering:
                     Request(self._facts, self._threads, _busy.MOST_SHARE, piece, arguments, self._place)
                 )
             except NotBuiltError:
-                from frostline.execution._pieces import Pieces
+                from frostline.machine._pieces import Pieces
 
                 self._own = Pieces(self._facts, _busy.MOST_SHARE, self._place)
         try:

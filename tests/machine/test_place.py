@@ -11,15 +11,16 @@ import torch
 from tests.execution.studies import RESNET, small_study
 
 import frostline
-from frostline.execution import _calibration, _place, _prepare, _timing
-from frostline.execution._place import CPU, Place
+from frostline.execution import _prepare
+from frostline.machine import _calibration, _place, _timing
+from frostline.machine._place import CPU, Place
 from frostline.models import build_chain, load_backbone
 from frostline.study import Head
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from frostline.execution._calibration import Asked
+    from frostline.machine._calibration import Asked
 
 
 @pytest.fixture
@@ -131,7 +132,7 @@ def test_a_plan_for_the_cpu_loads_no_torch() -> None:
     frostline.plan_study(study, device="cpu")  # facts and rates are remembered now
     code = (
         "import sys, frostline\n"
-        "from frostline.execution import _calibration\n"
+        "from frostline.machine import _calibration\n"
         "_calibration.MACHINE = 'made up'\n"
         f"study = frostline.Study.model_validate({study.model_dump(mode='json')!r})\n"
         "frostline.plan_study(study, device='cpu')\n"

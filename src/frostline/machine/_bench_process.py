@@ -1,4 +1,4 @@
-"""The process that times pieces of work: ``python -m frostline.execution._bench_process``; see ``Bench``."""
+"""The process that times pieces of work: ``python -m frostline.machine._bench_process``; see ``Bench``."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from frostline.execution._bench import Answer, Refused, Request
-from frostline.execution._pieces import Pieces
-from frostline.execution._pipes import read_messages, take_output, write_message
+from frostline.machine._bench import Answer, Refused, Request
+from frostline.machine._pieces import Pieces
+from frostline.machine._pipes import read_messages, take_output, write_message
 
 if TYPE_CHECKING:
-    from frostline.execution._place import Place
+    from frostline.machine._place import Place
     from frostline.models.facts import BackboneFacts
 
 
@@ -37,6 +37,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     # Imported under its own name, so that what is pickled here is found there.
-    from frostline.execution._bench_process import main as own_main
+    from frostline.machine._bench_process import main as own_main
 
     own_main()
