@@ -109,9 +109,9 @@ def test_the_peak_counts_the_rows_that_are_held(
 ) -> None:
     seeds = settings.pop("seed", [0])
     arms = [{**HEAD, **settings, "seed": seed} for seed in seeds]
-    monkeypatch.setattr(_memory, "ROWS_KEPT_BYTES", 10**12)
+    monkeypatch.setattr(_memory_budget, "ROWS_KEPT_BYTES", 10**12)
     made = plan(*arms, cache="always")
-    monkeypatch.setattr(_memory, "ROWS_KEPT_BYTES", 0)
+    monkeypatch.setattr(_memory_budget, "ROWS_KEPT_BYTES", 0)
     without = plan(*arms, cache="always")
     n_val, row_bytes = COUNTS["val"], {cut.name: cut.row_bytes for cut in facts().cuts}["head"]
     n_seeds = len(seeds) if copies > 1 else 1

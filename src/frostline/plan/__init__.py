@@ -4,7 +4,7 @@ from frostline.plan._budgets import NO_BUDGETS, Budgets, read_budgets
 from frostline.plan._build import build_plan
 from frostline.plan._costs import CostModel, EpochWork, Rates
 from frostline.plan._groups import likeness, stack_key
-from frostline.plan._memory import ROWS_KEPT_BYTES, ROWS_KEPT_LEAST_BYTES
+from frostline.plan._memory_budget import ROWS_KEPT_BYTES, ROWS_KEPT_LEAST_BYTES
 from frostline.plan._numerics import Layout, choose_layout, choose_threads, pass_batch_size
 from frostline.plan._passes import Missing, source_of
 from frostline.plan._plan import (
