@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -9,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import frostline
-from frostline.execution.events import ArmProgress, EpochFinished, Event, RunStarted
+from frostline.execution.events import ArmProgress, EpochFinished, Event, Preparing, RunStarted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
 STARTED = RunStarted("run-1", "study", False, 1, 1, 30.0)
-LINES = "run-1 started: 1 arm, 1 trajectory, about 30 s to go\narm: epoch 1/2, loss 0.5000\n"
+LINES = "loading PyTorch\nrun-1 started: 1 arm, 1 trajectory, about 30 s to go\narm: epoch 1/2, loss 0.5000\n"
 
 
 @pytest.fixture(autouse=True)
@@ -79,7 +80,21 @@ def test_a_terminal_has_the_display(
 def test_a_listener_is_told_beside_it(fake_run: dict[str, Any], tmp_path: Path) -> None:
     told: list[Event] = []
     run(progress=True, listener=told.append, workspace=str(tmp_path), resume=True, disk="1GB")
-    assert told[0] == STARTED
-    assert len(told) == 2
+    assert told[:2] == [Preparing("loading PyTorch"), STARTED]
+    assert len(told) == 3
     assert (fake_run["study"], fake_run["workspace"], fake_run["resume"]) == ("study", tmp_path, True)
     assert fake_run["disk"] == "1GB"
+
+
+@pytest.mark.parametrize("options", ["", "progress=True, "])
+def test_something_is_said_before_anything_large_is_loaded(options: str) -> None:
+    code = f"""
+import sys
+import frostline
+def first(event):
+    print(event.what, sorted({{"torch", "timm", "sklearn"}} & sys.modules.keys()))
+    sys.exit(0)
+frostline.run("starter", {options}listener=first)
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout == "loading PyTorch []\n"

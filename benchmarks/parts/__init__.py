@@ -13,6 +13,7 @@ __all__ = ["PARTS", "measure"]
 
 PARTS = {
     "startup": "start-up",
+    "profile": "where the starter's time goes on a machine that hasn't been measured yet",
     "pass-rate": "feature passes, beside OpenVINO's own loop on the same prefix and batch",
     "train-rate": "training on stored activations, beside a bare loop over a tensor in memory",
     "stacks": "64 and 512 heads trained together, beside one",

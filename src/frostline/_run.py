@@ -74,7 +74,7 @@ def run(
     """
     began = time.time() if began is None else began  # before torch is imported, which takes a while
     from frostline.cli._listener import make_progress
-    from frostline.execution import run as carry_out
+    from frostline.execution.events import Preparing
     from frostline.places import workspace_directory
 
     place = workspace_directory() if workspace is None else Path(workspace)
@@ -86,6 +86,9 @@ def run(
                 each(event)
 
     with nullcontext() if shown is None else shown:
+        tell(Preparing("loading PyTorch"))
+        from frostline.execution import run as carry_out
+
         return carry_out(
             study,
             plain=plain,

@@ -10,7 +10,16 @@ import pytest
 from rich.console import Console
 
 from frostline.cli._display import DisplayListener
-from frostline.execution.events import ArmProgress, EpochFinished, Event, PassProgress, RunStarted, StepProgress
+from frostline.execution.events import (
+    ArmProgress,
+    EpochFinished,
+    Event,
+    PassProgress,
+    Preparing,
+    RunFound,
+    RunStarted,
+    StepProgress,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,3 +74,18 @@ def test_the_time_left_is_that_of_the_moment(tmp_path: Path, predicted: float, l
         time.sleep(0.3)
     shown = [line for line in file.getvalue().splitlines() if "study" in line and "started" not in line]
     assert left in shown[-1]
+
+
+@pytest.mark.parametrize("after", [RunStarted("run", "study", False, 2, 2, 30.0), RunFound("run", "study", "2026")])
+def test_what_comes_before_a_run_is_shown_at_once_until_it_begins(tmp_path: Path, after: Event) -> None:
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, width=100, color_system=None)
+    with DisplayListener(tmp_path, console) as display:
+        for what in ("loading PyTorch", "reading the images"):
+            display(Preparing(what))
+            assert what in file.getvalue().splitlines()[-1]
+        display(after)
+        file.seek(0)
+        file.truncate()
+        display._progress.refresh()
+        assert "reading" not in file.getvalue()

@@ -21,6 +21,8 @@ from frostline.execution.events import (
     Event,
     PassFinished,
     PassProgress,
+    Preparing,
+    RunFound,
     RunStarted,
     StepProgress,
     TrajectoryEnded,
@@ -51,6 +53,7 @@ class DisplayListener:
         )
         self._whole: TaskID | None = None
         self._current: TaskID | None = None
+        self._preparing: TaskID | None = None
         self._time_left = TimeLeft({}, 0, None)
         self._reading = threading.Lock()  # the display is drawn by a thread of its own, all the time
         self._started = time.monotonic()
@@ -74,10 +77,14 @@ class DisplayListener:
         remark = describe_event(event)
         if remark is not None:
             self._progress.console.print(Text(remark))
-        if isinstance(event, DataRead):
+        if isinstance(event, Preparing):
+            self._prepare(event.what)
+        elif isinstance(event, DataRead):
             from frostline.report import data_table, draw
 
             draw(data_table(event.summary), self._progress.console)
+        elif isinstance(event, RunFound):
+            self._end_preparing()
         elif isinstance(event, RunStarted):
             self._begin(event)
         elif isinstance(event, PassProgress):
@@ -97,7 +104,19 @@ class DisplayListener:
                 self._time_left.end(event.trajectory, self._elapsed(), free=free)
             self._redraw()
 
+    def _prepare(self, what: str) -> None:
+        if self._preparing is None:
+            self._preparing = self._progress.add_task(what, total=None, remark="")
+        self._progress.update(self._preparing, description=what)
+        self._progress.refresh()  # now: what follows may leave the drawing thread no time
+
+    def _end_preparing(self) -> None:
+        if self._preparing is not None:
+            self._progress.remove_task(self._preparing)
+            self._preparing = None
+
     def _begin(self, event: RunStarted) -> None:
+        self._end_preparing()
         self.run = event.run
         self._started = time.monotonic()
         plan = self._read_plan(event.run)

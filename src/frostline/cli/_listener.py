@@ -13,6 +13,7 @@ from frostline.execution.events import (
     Notice,
     PassFinished,
     PassStarted,
+    Preparing,
     RunFound,
     RunStarted,
     TrajectoryEnded,
@@ -103,6 +104,8 @@ class LineListener:
             for arm in event.arms:
                 line = f"{arm.name}: epoch {arm.epoch}/{arm.epochs}, {_describe_scores(event)}"
                 print(line, file=self._results, flush=True)
+        elif isinstance(event, Preparing):
+            print(event.what, file=self._remarks, flush=True)
         elif isinstance(event, DataRead):
             from frostline.report import data_table, draw, make_console
 

@@ -12,7 +12,7 @@ from frostline.execution._rows import rows_of
 from frostline.execution.events import StepProgress
 from frostline.features import explaining
 from frostline.ledger import EpochRow
-from frostline.models import freeze, frozen_digest
+from frostline.models import build_head, freeze, frozen_digest
 from frostline.plan import stack_key
 from frostline.training import (
     Checkpoint,
@@ -109,13 +109,15 @@ def _specs(context: Context, active: dict[str, TrajectoryPlan]) -> tuple[list[St
     alike: dict[str, list[TrajectoryPlan]] = defaultdict(list)
     for trajectory in active.values():
         alike[stack_key(context.recipe(trajectory))].append(trajectory)
+    n_classes = len(context.dataset.classes)
+    # Any of their networks will do, as heads train on rows: a copy for each seed would only be thrown away.
+    chain = context.networks.chain(context.recipe(next(iter(active.values()))), n_classes)
     specs = []
     for members in alike.values():
         recipe = context.recipe(members[0])
-        chain = context.networks.chain(recipe, len(context.dataset.classes))
         specs.append(
             StackSpec(
-                head=chain.model.get_submodule(chain.head_path),
+                head=build_head(recipe.head, context.networks.of(recipe).head_features, n_classes, recipe.seed),
                 recipe=recipe,
                 members=tuple(StackMember(t.id, context.recipe(t).phases[t.phase]) for t in members),
                 train_rows=rows_of(context, members[0], recipe, "train"),

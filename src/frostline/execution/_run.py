@@ -28,12 +28,13 @@ from frostline.execution._spent import Spent
 from frostline.execution._stored import rows_missing
 from frostline.execution._turns import taking_turns
 from frostline.execution._units import units_of
-from frostline.execution.events import Event, Listener, Notice, RunFinished, RunFound, RunStarted
+from frostline.execution.events import Event, Listener, Notice, Preparing, RunFinished, RunFound, RunStarted
 from frostline.features import Engines, FeatureStore, computing
 from frostline.ledger import ArmEntry, Ledger, RunRecord, Segment, save_run_record
 from frostline.machine import Bench, Place
 from frostline.places import workspace_directory
 from frostline.plan import read_budgets
+from frostline.quantities import format_number_of
 from frostline.study import Study, load_study
 
 if TYPE_CHECKING:
@@ -114,11 +115,15 @@ def _run(
     with Bench() as bench:
         if not is_measured(study, chosen_engine, Place(str(chosen_device), precision)):
             bench.start()  # loads torch while the networks and images are looked at
+        backbones = {arm.recipe.backbone for arm in study.expand()}
+        several = format_number_of(len(backbones), "network")
+        emit(Preparing(f"looking at {several if len(backbones) > 1 else min(backbones)}"))
         networks = Networks()
         raise_problems(check_networks(study, networks=networks))
         basis = describe_basis(study, networks, chosen_device, chosen_engine, precision)
         for note in networks.notes:
             emit(Notice(note))
+        emit(Preparing("reading the images"))
         dataset = read_data(study, emit)
         for warning in dataset.warnings:
             emit(Notice(warning))
@@ -127,6 +132,7 @@ def _run(
         if finished is not None:
             emit(RunFound(finished.run, study.name, finished.finished or finished.created))
             return finished
+        emit(Preparing("planning"))
         threads = torch.get_num_threads()
         prepared = prepare(
             study,

@@ -19,12 +19,20 @@ __all__ = [
     "PassFinished",
     "PassProgress",
     "PassStarted",
+    "Preparing",
     "RunFinished",
     "RunFound",
     "RunStarted",
     "StepProgress",
     "TrajectoryEnded",
 ]
+
+
+@dataclass(frozen=True)
+class Preparing:
+    """What is being done before a run begins, as a person may read it: ``reading the images``."""
+
+    what: str
 
 
 @dataclass(frozen=True)
@@ -147,7 +155,8 @@ class RunFinished:
 
 
 Event: TypeAlias = (
-    DataRead
+    Preparing
+    | DataRead
     | RunStarted
     | Notice
     | PassStarted
