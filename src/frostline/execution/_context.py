@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from frostline.execution._files import RunFiles
     from frostline.execution._networks import Networks
     from frostline.execution._prepare import Prepared
+    from frostline.execution._row_room import RowRoom
     from frostline.execution.events import Listener
     from frostline.features import FeatureStore
     from frostline.ledger import Ledger
@@ -37,6 +38,7 @@ class Context:
     engine: str
     plain: bool
     emit: Listener
+    room: RowRoom | None = None
 
     @property
     def dataset(self) -> Dataset:

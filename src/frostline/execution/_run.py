@@ -26,6 +26,7 @@ from frostline.execution._place import Place
 from frostline.execution._plain import plain_trajectory, run_plain
 from frostline.execution._prepare import Prepared, check_cache_policy, is_measured, prepare, read_data
 from frostline.execution._resuming import decided_by, describe_basis, find_finished, take_up
+from frostline.execution._row_room import make_row_room
 from frostline.execution._spent import Spent
 from frostline.execution._stored import rows_missing
 from frostline.execution._trajectories import run_trajectory
@@ -202,6 +203,7 @@ def _run(
             engine=chosen_engine,
             plain=plain,
             emit=emit,
+            room=make_row_room(chosen_device, budgets, plan.totals),
         )
         n_trajectories = len(plan.arms) if plain else len(plan.trajectories)
         left = seconds_left(context)
