@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from frostline._version import __version__
 from frostline.artifacts import ArmDescription, Numerics, Predictions, WeightsIdentity, save_arm, save_split
+from frostline.versions import installed_version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,7 +63,7 @@ def _describe(context: Context, name: str, planned: TrajectoryPlan) -> ArmDescri
         layout=planned.layout,
         threads=planned.threads,
         stacked=not context.plain and context.plan.is_stacked(planned.id),
-        versions={package: metadata.version(package) for package in ("frostline", "torch", "openvino")},
+        versions={"frostline": __version__, **{name: installed_version(name) for name in ("torch", "openvino")}},
         precision=context.precision,
     )
     return ArmDescription(

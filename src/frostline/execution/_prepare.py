@@ -16,7 +16,7 @@ from frostline.execution._calibration import Asked, known_rates, measure_rates
 from frostline.execution._checks import check_classes, check_networks, raise_problems
 from frostline.execution._engine_timing import Situation
 from frostline.execution._own import is_only_here, knows_networks
-from frostline.execution._place import CPU, Place, may_have_accelerator
+from frostline.execution._place import CPU, Place, may_have_accelerator, usual_engine
 from frostline.execution.events import DataRead, Notice
 from frostline.models.facts import backbone_facts, known_facts
 from frostline.plan import NO_BUDGETS, CachePolicy, CostModel, build_plan, choose_threads, read_budgets
@@ -252,7 +252,7 @@ def plan_study(
 def _choose_place(device: str, precision: Precision) -> tuple[Place, str]:
     """Return where a run would compute, and by which engine; the CPU, without loading torch, where that is sure."""
     if precision == "ieee" and (device == "cpu" or (device == "auto" and not may_have_accelerator())):
-        return CPU, "openvino"
+        return CPU, usual_engine(CPU)
     from frostline.execution._devices import choose_device, choose_engine, choose_precision
 
     chosen = choose_device(device)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from frostline.errors import FrostlineError, ModelError
 from frostline.execution._bench import Bench
 from frostline.execution._calibration import Asked, measure_rates, measured_cuts, rates_path, read_known
-from frostline.execution._place import Place
+from frostline.execution._place import CPU, Place, usual_engine
 from frostline.execution.events import Notice
 from frostline.models.facts import backbone_facts
 from frostline.places import cache_directory
@@ -61,7 +61,7 @@ def measure_anew(backbones: Sequence[str] = (), listener: Listener | None = None
     for name in backbones:
         if all(backbone != name for backbone, _, _ in remembered):
             facts = _facts(name, Recipe.model_fields["image_size"].default)
-            wanted.append((facts, Asked(frozenset({"head"}))))
+            wanted.append((facts, Asked(frozenset({"head"}), engine=usual_engine(CPU))))
     for backbone, image_size, asked in remembered:
         if not backbones or backbone in backbones:
             wanted.append((_facts(backbone, image_size), asked))

@@ -22,7 +22,7 @@ from frostline.execution._heads import run_heads
 from frostline.execution._networks import Networks
 from frostline.execution._own import knows_networks
 from frostline.execution._passes import make_pass
-from frostline.execution._place import Place
+from frostline.execution._place import CPU, Place
 from frostline.execution._plain import plain_trajectory, run_plain
 from frostline.execution._prepare import Prepared, check_cache_policy, is_measured, prepare, read_data
 from frostline.execution._resuming import decided_by, describe_basis, find_finished, take_up
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from frostline.plan import Budgets, CachePolicy, Plan, Precision
 
 __all__ = ["run"]
+
+NO_OPENVINO = "OpenVINO is not installed, so torch runs the frozen stages, which takes longer: pip install openvino"
 
 
 def run(
@@ -110,6 +112,9 @@ def run(
     chosen_precision = choose_precision(precision, chosen_device)
     chosen_engine = "torch" if plain else choose_engine(engine, chosen_device, chosen_precision)
     emit = apart(listener or _ignore, chosen_device)
+    place_of_run = Place(chosen_device.type, chosen_precision)
+    if not plain and engine == "auto" and place_of_run == CPU and chosen_engine == "torch":
+        emit(Notice(NO_OPENVINO))
     fresh = again or resume is not None
     with taking_turns(emit, spent.waiting), computing(chosen_precision, chosen_device.type):
         return _run(
