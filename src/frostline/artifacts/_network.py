@@ -124,7 +124,7 @@ class TrainedArm:
         """Return what enters the trained part: images, uint8 [B, 3, S, S], normalised or taken to its cut."""
         numerics, preprocessing = self.numerics, self.preprocessing
         if numerics.cut == "input":
-            return _HeldRows((normalise(torch.from_numpy(images), preprocessing),))
+            return _HeldRows((normalise(torch.from_numpy(images).to(self.device), preprocessing),))
         # A kind of device that the arm wasn't trained on has an engine of its own.
         engine = numerics.engine if self.device.type == numerics.device else "torch"
         key = EngineKey(
@@ -168,5 +168,6 @@ class _HeldRows:
     def batches(self, order: Sequence[NDArray[np.int64]], epoch: int, device: torch.device) -> Iterator[Batch]:
         """Yield the tensors [B, ...] and no labels of each batch of positions."""
         for positions in order:
-            inputs = tuple(tensor[torch.from_numpy(positions)].to(device) for tensor in self._tensors)
+            index = torch.from_numpy(positions)
+            inputs = tuple(tensor[index.to(tensor.device)].to(device) for tensor in self._tensors)
             yield inputs, torch.zeros(len(positions), dtype=torch.long, device=device)

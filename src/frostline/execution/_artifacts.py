@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from frostline._version import __version__
 from frostline.artifacts import (
     ArmDescription,
     EndedArm,
@@ -17,6 +17,7 @@ from frostline.artifacts import (
     save_split,
 )
 from frostline.ledger import FileRow
+from frostline.versions import installed_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -100,7 +101,7 @@ def _predictions(context: Context, split: str, logits: torch.Tensor) -> Predicti
 @cache
 def _versions() -> Mapping[str, str]:
     """Return the versions of the packages that compute; asking takes a millisecond, and arms are many."""
-    return {package: metadata.version(package) for package in ("frostline", "torch", "openvino")}
+    return {"frostline": __version__, **{package: installed_version(package) for package in ("torch", "openvino")}}
 
 
 def _record(context: Context, written: Mapping[str, Mapping[str, str]]) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from frostline.execution._networks import Networks
     from frostline.execution._prepare import Prepared
     from frostline.execution._recorder import Recorder
+    from frostline.execution._row_room import RowRoom
     from frostline.execution.events import Listener
     from frostline.features import FeatureStore
     from frostline.models.facts import BackboneFacts
@@ -37,6 +38,7 @@ class Context:
     engine: str
     plain: bool
     emit: Listener
+    room: RowRoom | None = None
 
     @property
     def dataset(self) -> Dataset:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import platform
 import re
-from importlib import metadata
 from typing import get_args
 
 import torch
 
 from frostline._version import __version__
 from frostline.errors import FrostlineError
+from frostline.machine import Place, has_openvino, usual_engine
 from frostline.plan import Precision, precision_on
+from frostline.versions import installed_version
 
 __all__ = ["choose_device", "choose_engine", "choose_precision", "describe_provenance"]
 
@@ -66,9 +67,11 @@ def choose_engine(name: str, device: torch.device, precision: Precision) -> str:
         FrostlineError: there is no such engine, or it doesn't compute in that precision or there.
     """
     if name == "auto":
-        return "openvino" if device.type == "cpu" and precision == "ieee" else "torch"
+        return usual_engine(Place(device.type, precision))
     if name not in ("openvino", "torch"):
         raise FrostlineError(f'engine "{name}" is unknown: choose auto, openvino, torch')
+    if name == "openvino" and not has_openvino():
+        raise FrostlineError(f'engine "openvino" is not installed: pip install openvino, or {_leave_out("engine")}')
     if name == "openvino" and device.type != "cpu":
         raise FrostlineError(f'engine "openvino" runs on the CPU only, not on {device}: {_leave_out("engine")}')
     if name == "openvino" and precision != "ieee":
@@ -109,7 +112,7 @@ def _leave_out(option: str) -> str:
 
 def describe_provenance(device: torch.device) -> dict[str, str]:
     """Return the versions and the machine that make a run's numbers."""
-    versions = {name: metadata.version(name) for name in _PACKAGES}
+    versions = {name: installed_version(name) for name in _PACKAGES}
     return {
         "frostline": __version__,
         "python": platform.python_version(),

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
-
 from frostline.data import load_images, normalise
 from frostline.execution._artifacts import record_arms
 from frostline.execution._finishing import ENDED, Finisher
+from frostline.execution._row_room import to_device
 from frostline.execution._rows import view_of_epoch
 from frostline.execution.events import ArmProgress, StepProgress
 from frostline.features import explaining
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy as np
+    import torch
     from numpy.typing import NDArray
 
     from frostline.execution._context import Context
@@ -52,10 +52,11 @@ def run_plain(context: Context, arm: Arm) -> None:
 
     def train_images(positions: NDArray[np.int64], epoch: int) -> torch.Tensor:
         images = load_images(dataset, dataset.train, positions, preprocessing, view_of_epoch(recipe, epoch))
-        return normalise(torch.from_numpy(images), preprocessing)
+        return normalise(to_device(images, context.device), preprocessing)
 
     def val_images(positions: NDArray[np.int64]) -> torch.Tensor:
-        return normalise(torch.from_numpy(load_images(dataset, dataset.val, positions, preprocessing)), preprocessing)
+        images = load_images(dataset, dataset.val, positions, preprocessing)
+        return normalise(to_device(images, context.device), preprocessing)
 
     phases = _phases(context, arm)
     chain = context.networks.chain(recipe, len(context.dataset.classes))

@@ -24,6 +24,7 @@ from frostline.machine import (
     may_have_accelerator,
     measure_rates,
     prefix_cuts,
+    usual_engine,
 )
 from frostline.models.facts import backbone_facts, known_facts
 from frostline.plan import NO_BUDGETS, CachePolicy, CostModel, build_plan, choose_threads, read_budgets
@@ -261,7 +262,7 @@ def plan_study(
 def _choose_place(device: str, precision: Precision) -> tuple[Place, str]:
     """Return where a run would compute, and by which engine; the CPU, without loading torch, where that is sure."""
     if precision == "ieee" and (device == "cpu" or (device == "auto" and not may_have_accelerator())):
-        return CPU, "openvino"
+        return CPU, usual_engine(CPU)
     from frostline.execution._devices import choose_device, choose_engine, choose_precision
 
     chosen = choose_device(device)

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from frostline.errors import FrostlineError, ModelError
 from frostline.execution.events import Notice
-from frostline.machine import Asked, Bench, Place, measure_rates, measured_cuts, rates_path, read_known
+from frostline.machine import (
+    CPU,
+    Asked,
+    Bench,
+    Place,
+    measure_rates,
+    measured_cuts,
+    rates_path,
+    read_known,
+    usual_engine,
+)
 from frostline.models.facts import backbone_facts
 from frostline.places import cache_directory
 from frostline.study import Recipe
@@ -59,7 +69,7 @@ def measure_anew(backbones: Sequence[str] = (), listener: Listener | None = None
     for name in backbones:
         if all(backbone != name for backbone, _, _ in remembered):
             facts = _facts(name, Recipe.model_fields["image_size"].default)
-            wanted.append((facts, Asked(frozenset({"head"}))))
+            wanted.append((facts, Asked(frozenset({"head"}), engine=usual_engine(CPU))))
     for backbone, image_size, asked in remembered:
         if not backbones or backbone in backbones:
             wanted.append((_facts(backbone, image_size), asked))

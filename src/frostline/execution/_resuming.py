@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,6 +13,7 @@ from frostline.execution._own import describe_code
 from frostline.execution.events import Listener, Notice
 from frostline.ledger import Ledger
 from frostline.plan import Decided, pass_batch_size
+from frostline.versions import installed_version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,7 +50,7 @@ def describe_basis(
         "capability": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "pass_batch_size": pass_batch_size(device.type),
-        "versions": {name: metadata.version(name) for name in ("torch", "openvino")},
+        "versions": {name: installed_version(name) for name in ("torch", "openvino")},
         "artifacts": ARTIFACT_FORMAT,
     }
     where = {"device": str(device), "engine": engine, "precision": precision}

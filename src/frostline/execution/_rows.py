@@ -6,20 +6,22 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from frostline.data import View, iterate_images, normalise
 from frostline.execution._passes import engine_request, open_features
+from frostline.execution._row_room import to_device
 from frostline.execution.events import Notice
 from frostline.features import halve_rows, ready_engine, run_batches
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
+    import torch
     from numpy.typing import NDArray
 
     from frostline.data import Dataset, Preprocessing, Split
     from frostline.execution._context import Context
+    from frostline.execution._row_room import RowRoom
     from frostline.features import Features, ReadyEngine
     from frostline.plan import TrajectoryPlan
     from frostline.study import Recipe
@@ -41,8 +43,8 @@ class StoredRows:
 
     concurrent = True
 
-    def __init__(self, views: Sequence[Features], labels: NDArray[np.int64]) -> None:
-        self._views, self._labels = views, labels
+    def __init__(self, views: Sequence[Features], labels: NDArray[np.int64], room: RowRoom | None = None) -> None:
+        self._views, self._labels, self._room = views, labels, room
 
     @property
     def n(self) -> int:
@@ -52,9 +54,14 @@ class StoredRows:
     def batches(self, order: Sequence[NDArray[np.int64]], epoch: int, device: torch.device) -> Iterator[Batch]:
         """Yield the stored tensors, float32 [B, ...], and labels [B] of each batch of positions."""
         features = self._views[epoch % len(self._views)]
+        if self._room is not None and len(order) and self._room.read(features, order[0][:1]) is not None:
+            for positions in order:
+                inputs = self._room.read(features, positions)
+                assert inputs is not None
+                yield inputs, to_device(self._labels[positions], device)
+            return
         for positions, arrays in zip(order, features.batches(order), strict=True):
-            inputs = tuple(torch.from_numpy(array).to(device) for array in arrays)
-            yield inputs, torch.from_numpy(self._labels[positions]).to(device)
+            yield tuple(to_device(array, device) for array in arrays), to_device(self._labels[positions], device)
 
 
 class ImageRows:
@@ -78,8 +85,8 @@ class ImageRows:
     def batches(self, order: Sequence[NDArray[np.int64]], epoch: int, device: torch.device) -> Iterator[Batch]:
         """Yield normalised images, float32 [B, 3, H, W], and labels [B] of each batch of positions."""
         for positions, images in self.decoded(order, epoch):
-            inputs = normalise(torch.from_numpy(images).to(device), self._preprocessing)
-            yield (inputs,), torch.from_numpy(self.labels[positions]).to(device)
+            inputs = normalise(to_device(images, device), self._preprocessing)
+            yield (inputs,), to_device(self.labels[positions], device)
 
     def decoded(
         self, order: Sequence[NDArray[np.int64]], epoch: int
@@ -116,15 +123,16 @@ class EngineRows:
             for positions, arrays in zip(order, rows, strict=True):
                 if self._half is not None:
                     arrays = tuple(halve_rows(array, self._half).astype(np.float32) for array in arrays)
-                inputs = tuple(torch.from_numpy(array).to(device) for array in arrays)
-                yield inputs, torch.from_numpy(self._images.labels[positions]).to(device)
+                inputs = tuple(to_device(array, device) for array in arrays)
+                yield inputs, to_device(self._images.labels[positions], device)
 
 
 def rows_of(context: Context, planned: TrajectoryPlan, recipe: Recipe, split_name: str) -> Rows:
     """Return a split's rows as they enter a trajectory: activations at its cut, stored or computed anew, or images."""
     dataset, split = context.dataset, context.dataset.split(split_name)
     if planned.mode == "cached":
-        return StoredRows(open_features(context, recipe, planned.cut, planned.activations, split_name), split.labels)
+        views = open_features(context, recipe, planned.cut, planned.activations, split_name)
+        return StoredRows(views, split.labels, context.room)
     preprocessing = context.networks.of(recipe).preprocessing
     images = ImageRows(dataset, split, preprocessing, recipe if split_name == "train" else None)
     if planned.cut == "input":

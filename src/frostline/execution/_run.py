@@ -24,6 +24,7 @@ from frostline.execution._plain import plain_trajectory, run_plain
 from frostline.execution._prepare import Prepared, check_cache_policy, is_measured, prepare, read_data
 from frostline.execution._recorder import LedgerRecorder
 from frostline.execution._resuming import decided_by, describe_basis, find_finished, take_up
+from frostline.execution._row_room import make_row_room
 from frostline.execution._spent import Spent
 from frostline.execution._stored import rows_missing
 from frostline.execution._turns import taking_turns
@@ -31,7 +32,7 @@ from frostline.execution._units import units_of
 from frostline.execution.events import Event, Listener, Notice, Preparing, RunFinished, RunFound, RunStarted
 from frostline.features import Engines, FeatureStore, computing
 from frostline.ledger import ArmEntry, Ledger, RunRecord, Segment, save_run_record
-from frostline.machine import Bench, Place
+from frostline.machine import CPU, Bench, Place
 from frostline.places import workspace_directory
 from frostline.plan import read_budgets
 from frostline.quantities import format_number_of
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from frostline.plan import Budgets, CachePolicy, Plan, Precision
 
 __all__ = ["run"]
+
+NO_OPENVINO = "OpenVINO is not installed, so torch runs the frozen stages, which takes longer: pip install openvino"
 
 
 def run(
@@ -74,10 +77,13 @@ def run(
     chosen_device = choose_device(device)
     chosen_precision = choose_precision(precision, chosen_device)
     chosen_engine = "torch" if plain else choose_engine(engine, chosen_device, chosen_precision)
+    place_of_run = Place(chosen_device.type, chosen_precision)
     fresh = again or resume is not None
     engines = Engines()
     spent = Spent(began, None if chosen_engine == "torch" else engines)
     emit = listener or _ignore
+    if not plain and engine == "auto" and place_of_run == CPU and chosen_engine == "torch":
+        emit(Notice(NO_OPENVINO))
     with taking_turns(emit, spent.waiting), computing(chosen_precision, chosen_device.type):
         return _run(
             asked,
@@ -175,6 +181,7 @@ def _run(
             engine=chosen_engine,
             plain=plain,
             emit=emit,
+            room=make_row_room(chosen_device, budgets, plan.totals),
         )
         n_trajectories = len(plan.arms) if plain else len(plan.trajectories)
         left = seconds_left(context, ledger)

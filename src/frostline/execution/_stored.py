@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from functools import cache, partial
-from importlib import metadata
 from typing import TYPE_CHECKING
 
 import torch
 
 from frostline.data import View
 from frostline.features import FeatureSpec
+from frostline.versions import installed_version
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +58,7 @@ def feature_spec(
 def _describe_maker(engine: str, device: str) -> str:
     """Return what must be the same for an engine to make the same rows: versions, device and its instructions."""
     kind = torch.cuda.get_device_name() if device == "cuda" else torch.backends.cpu.get_cpu_capability()
-    versions = ", ".join(f"{name} {metadata.version(name)}" for name in dict.fromkeys((engine, "torch")))
+    versions = ", ".join(f"{name} {installed_version(name)}" for name in dict.fromkeys((engine, "torch")))
     return f"{versions}, {device} {kind}"
 
 

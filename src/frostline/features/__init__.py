@@ -16,7 +16,7 @@ from frostline.features._writing import halve_rows
 
 if TYPE_CHECKING:
     from frostline.features._anew import EngineRequest, ready_engine, run_batches
-    from frostline.features._device_errors import explaining
+    from frostline.features._device_errors import explaining, is_out_of_memory
     from frostline.features._engine import ReadyEngine
     from frostline.features._precision import autocast, computing
     from frostline.features._rate import EngineRate, measure_engine
@@ -39,6 +39,7 @@ __all__ = [
     "explaining",
     "halve_rows",
     "import_openvino",
+    "is_out_of_memory",
     "measure_engine",
     "ready_engine",
     "run_batches",
@@ -55,6 +56,7 @@ _WHERE = {
     "autocast": "_precision",
     "computing": "_precision",
     "explaining": "_device_errors",
+    "is_out_of_memory": "_device_errors",
     "measure_engine": "_rate",
     "ready_engine": "_anew",
     "run_batches": "_anew",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from frostline.machine._calibration import Asked, known_rates, measure_rates, measured_cuts, rates_path, read_known
     from frostline.machine._engine_timing import Situation, prefix_cuts
     from frostline.machine._pipes import read_messages, take_output, write_message
-    from frostline.machine._place import CPU, Place, may_have_accelerator
+    from frostline.machine._place import CPU, Place, has_openvino, may_have_accelerator, usual_engine
 
 __all__ = [
     "CPU",
@@ -21,6 +21,7 @@ __all__ = [
     "Bench",
     "Place",
     "Situation",
+    "has_openvino",
     "how_it_ended",
     "known_rates",
     "may_have_accelerator",
@@ -31,6 +32,7 @@ __all__ = [
     "read_known",
     "read_messages",
     "take_output",
+    "usual_engine",
     "write_message",
 ]
 
@@ -40,6 +42,7 @@ _WHERE = {
     "CPU": "_place",
     "Place": "_place",
     "Situation": "_engine_timing",
+    "has_openvino": "_place",
     "how_it_ended": "_bench",
     "known_rates": "_calibration",
     "may_have_accelerator": "_place",
@@ -50,6 +53,7 @@ _WHERE = {
     "read_known": "_calibration",
     "read_messages": "_pipes",
     "take_output": "_pipes",
+    "usual_engine": "_place",
     "write_message": "_pipes",
 }
 

@@ -7,7 +7,6 @@ import os
 import platform
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from importlib import metadata
 from typing import TYPE_CHECKING
 
 from frostline.machine._bench import Bench
@@ -18,6 +17,7 @@ from frostline.machine._place import CPU, Place
 from frostline.models import find_own
 from frostline.places import cache_directory
 from frostline.plan import Rates, choose_layout
+from frostline.versions import installed_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -192,7 +192,7 @@ def measured_cuts(facts: BackboneFacts, cuts: Iterable[str]) -> list[str]:
 
 def rates_path(backbone: str, image_size: int, engine: str, place: Place = CPU) -> Path:
     """Return where the rates of a backbone at an image size are kept, for this machine, device and these packages."""
-    versions = "-".join(metadata.version(name) for name in ("torch", "openvino"))
+    versions = "-".join(installed_version(name) for name in ("torch", "openvino"))
     own = find_own(backbone)
     named = backbone if own is None else f"{backbone}-{own.code[:12]}"
     name = f"{named}-{image_size}-{engine}{place.key}-{MACHINE}-{versions}-{WAY}.json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import platform
 import shutil
 import sys
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from frostline.plan import Precision
 
-__all__ = ["CPU", "Place", "may_have_accelerator"]
+__all__ = ["CPU", "Place", "has_openvino", "may_have_accelerator", "usual_engine"]
 
 DRIVERS = ("/dev/nvidiactl", "/proc/driver/nvidia", "/dev/dxg", "/dev/kfd")
 """What drivers of GPUs that torch can use leave on Linux: NVIDIA's, that of Windows below it, and AMD's."""
@@ -47,6 +48,16 @@ class Place:
 
 
 CPU = Place()
+
+
+def usual_engine(place: Place) -> str:
+    """Return the engine of feature passes that a place has by itself: OpenVINO in float32 on the CPU, else torch."""
+    return "openvino" if place == CPU and has_openvino() else "torch"
+
+
+def has_openvino() -> bool:
+    """Return whether OpenVINO is installed, without loading it."""
+    return importlib.util.find_spec("openvino") is not None
 
 
 def may_have_accelerator() -> bool:

@@ -21,6 +21,7 @@ from frostline.plan import ROWS_AT_ONCE, way_to_step
 from frostline.streams import stream_seed
 from frostline.training._dropout import DropoutStream
 from frostline.training._filling import LEAST_UNITS, filled_up, in_rows, out_of_rows, wide
+from frostline.training._graph import Replayed
 from frostline.training._loss import Targets
 from frostline.training._order import batch_order, batches_in_order
 from frostline.training._stepping import HeadsOptimizer
@@ -105,6 +106,9 @@ class HeadStack:
             part = slice(start, start + len(optimizers))
             self._parts.append((part, HeadsOptimizer(self._of_part(self._rows, part), optimizers[0])))
         self._n_steps = torch.zeros((), device=device)
+        exact = torch.float32 if device.type == "mps" else torch.float64  # which MPS doesn't have
+        self._total = torch.zeros(len(self._weights[0]), dtype=exact, device=device)
+        self._take_step = Replayed(self._step, device)
 
     def run_epoch(
         self, epoch: int, rates: Mapping[str, NDArray[np.float32]], on_step: Callable[[int, int], None]
@@ -117,22 +121,18 @@ class HeadStack:
         orders = [batch_order(spec.recipe.seed, epoch, n, recipe.batch_size) for spec in self._specs]
         n_steps = len(orders[0])
         of_members = torch.from_numpy(np.stack([rates[member.id] for member in self.members])).to(self._device)
-        of_heads = of_members.view(len(orders), self._n_own, n_steps, 1)
-        of_parts = [of_heads[:, part].unbind(2) for part, _ in self._parts]
-        exact = torch.float32 if self._device.type == "mps" else torch.float64  # which MPS doesn't have
-        total = torch.zeros(len(self._weights[0]), dtype=exact, device=self._device)
+        of_steps = of_members.view(len(orders), self._n_own, n_steps, 1).unbind(2)
+        self._total.zero_()
         self._n_steps.fill_(epoch * n_steps)
         batches = (self._batches(spec, order, epoch) for spec, order in zip(self._specs, orders, strict=True))
         stream = DropoutStream(stream_seed("dropout", recipe.seed, epoch), self._device)
         with torch.no_grad():
             for step, of_seeds in enumerate(zip(*batches, strict=True)):
-                losses, gradients = self._backward(of_seeds, self._draw_masks(len(of_seeds[0][0]), stream))
-                total.add_(losses, alpha=len(of_seeds[0][0]))
-                self._n_steps += 1
-                for (part, optimizer), own in zip(self._parts, of_parts, strict=True):
-                    optimizer.step(self._of_part(gradients, part), own[step], self._n_steps)
+                inputs, target, weight = (torch.stack(parts) for parts in zip(*of_seeds, strict=True))
+                masks = self._draw_masks(inputs.shape[1], stream)
+                self._take_step(inputs, target, weight, of_steps[step], *masks)
                 on_step(step + 1, n_steps)
-        means = (total / n).view(len(orders), self._n_heads)
+        means = (self._total / n).view(len(orders), self._n_heads)
         return [float(loss) for loss in means[:, : self._n_own].flatten()]
 
     def evaluate(self) -> torch.Tensor:
@@ -221,16 +221,32 @@ class HeadStack:
             outputs.append(torch.baddbmm(bias.unsqueeze(2), weight, outputs[-1]))
         return outputs
 
-    def _backward(self, batches: Sequence[StackBatch], masks: Sequence[torch.Tensor]) -> Gradients:
+    def _step(
+        self,
+        inputs: torch.Tensor,
+        target: torch.Tensor,
+        weight: torch.Tensor,
+        rates: torch.Tensor,
+        *masks: torch.Tensor,
+    ) -> None:
+        """Train on a batch of each seed, [G, ..]: see ``StackBatch``; rates are [G, H, 1], masks of ``_draw_masks``."""
+        losses, gradients = self._backward(inputs, target, weight, masks)
+        self._total.add_(losses, alpha=inputs.shape[1])
+        self._n_steps += 1
+        for part, optimizer in self._parts:
+            optimizer.step(self._of_part(gradients, part), rates[:, part], self._n_steps)
+
+    def _backward(
+        self, inputs: torch.Tensor, target: torch.Tensor, weight: torch.Tensor, masks: Sequence[torch.Tensor]
+    ) -> Gradients:
         """Return each head's mean loss on its seed's batch, [S], and its gradients as rows, in the parameters' order.
 
         The cross-entropy of a target distribution q is -sum(q log p), its gradient in the logits p sum(q) - q.
         """
-        inputs, target, weight = (torch.stack(parts) for parts in zip(*batches, strict=True))
         inputs = filled_up(wide(inputs).transpose(1, 2))
         target, weight = filled_up(target), filled_up(weight)
         outputs = self._forward(inputs, masks=masks)
-        log_p = torch.log_softmax(outputs[-1].float(), dim=1).view(len(batches), self._n_heads, *target.shape[1:])
+        log_p = torch.log_softmax(outputs[-1].float(), dim=1).view(len(inputs), self._n_heads, *target.shape[1:])
         losses = (log_p * target.unsqueeze(1)).sum(dim=(2, 3)).neg_().flatten()
         delta = log_p.exp_().mul_(weight[:, None, None]).sub_(target.unsqueeze(1)).view_as(outputs[-1])
         delta = delta.to(self._dtype)
@@ -240,7 +256,7 @@ class HeadStack:
             delta = torch.bmm(self._weights[layer].to(self._dtype).transpose(1, 2), delta).mul_(outputs[layer - 1] > 0)
             if masks:
                 delta.mul_(masks[layer - 1])
-        of_seeds = delta.view(len(batches), -1, delta.shape[2])
+        of_seeds = delta.view(len(inputs), -1, delta.shape[2])
         inputs = inputs.to(self._dtype)
         first = torch.bmm(of_seeds, inputs.transpose(1, 2)).view(*self._weights[0].shape[:2], -1)
         gradients[:0] = [first[:, :, : self._weights[0].shape[2]], delta.sum(dim=2)]
