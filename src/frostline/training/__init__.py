@@ -13,6 +13,7 @@ from frostline.training._epoch import Batch, evaluate, train_epoch
 from frostline.training._heads import HeadEpoch, HeadsTraining
 from frostline.training._layout import apply_layout, in_layout
 from frostline.training._loss import build_loss, describe_divergence, has_diverged, score
+from frostline.training._observer import Observer
 from frostline.training._optimizers import build_optimizer, build_scheduler
 from frostline.training._order import batch_order, batches_in_order
 from frostline.training._phase import PhaseTraining, frozen_changed, load_model_state
@@ -29,6 +30,7 @@ __all__ = [
     "DropoutStream",
     "HeadEpoch",
     "HeadsTraining",
+    "Observer",
     "PhaseTraining",
     "PlainEpoch",
     "PlainPhase",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from frostline.plan import Precision
     from frostline.training._dropout import DropoutStream
+    from frostline.training._observer import Observer
 
 __all__ = ["Batch", "evaluate", "train_epoch"]
 
@@ -29,9 +30,11 @@ def train_epoch(
     stream: DropoutStream,
     on_step: Callable[[int], None],
     precision: Precision = "ieee",
+    observer: Observer | None = None,
 ) -> float:
     """Train over the batches once and return the mean loss over images; NaN as soon as a batch's loss isn't finite."""
     model.train()
+    trained = {} if observer is None else {name: p for name, p in model.named_parameters() if p.requires_grad}
     total = torch.zeros((), dtype=torch.float64)
     n_images = 0
     for step, (inputs, labels) in enumerate(batches, start=1):
@@ -41,7 +44,11 @@ def train_epoch(
                 logits = model(*inputs)
             loss = loss_function(logits.float(), labels)
             loss.backward()
+        if observer is not None:
+            observer.after_backward(step, trained)
         optimizer.step()
+        if observer is not None:
+            observer.after_step(step, trained)
         if scheduler is not None:
             scheduler.step()
         value = loss.detach().cpu().double()  # in this order: MPS has no float64

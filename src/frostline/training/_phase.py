@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from frostline.plan import Layout, Precision
     from frostline.study import Recipe
     from frostline.training._epoch import Batch
+    from frostline.training._observer import Observer
     from frostline.training._rows import Rows
 
 __all__ = ["PhaseTraining", "frozen_changed", "load_model_state"]
@@ -48,6 +49,7 @@ class PhaseTraining:
         layout: how maps lie in memory; it decides speed and last bits.
         carried: names that earlier phases changed, so that checkpoints keep them too.
         precision: of products.
+        observer: is shown each step.
     """
 
     def __init__(
@@ -63,10 +65,11 @@ class PhaseTraining:
         layout: Layout = "contiguous",
         carried: Iterable[str] = (),
         precision: Precision = "ieee",
+        observer: Observer | None = None,
     ) -> None:
         self._chain, self._recipe, self._phase = chain, recipe, recipe.phases[phase]
         self._first_epoch, self._labels, self._device = first_epoch, labels, device
-        self._layout, self._precision = layout, precision
+        self._layout, self._precision, self._observer = layout, precision, observer
         chain.model.to(device)
         apply_layout(chain.model, layout)
         if device.type == "cuda":
@@ -94,6 +97,7 @@ class PhaseTraining:
             DropoutStream(stream_seed("dropout", self._recipe.seed, number), self._device),
             lambda step: on_step(step, len(order)),
             self._precision,
+            self._observer,
         )
 
     def evaluate(self, rows: Rows) -> torch.Tensor:
