@@ -1,91 +1,100 @@
-"""Files that are saved together: whole or not there, and none has its name before the disk has all of them."""
+"""Files are whole or absent, also where the system syncs no folders or has no flock."""
 
 from __future__ import annotations
 
-import errno
 import os
+import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from frostline.errors import DiskFullError
-from frostline.files import FileBatch, save_file
+import frostline.files
+from frostline.errors import LedgerError
+from frostline.files import save_file
+from frostline.ledger._claims import Claims
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
-def contents(place: Path) -> dict[str, bytes]:
-    return {path.relative_to(place).as_posix(): path.read_bytes() for path in place.rglob("*") if path.is_file()}
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was synced, and how."""
+    done: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: done.append("fsync"))
+    return done
 
 
-@pytest.mark.parametrize("n", [0, 1, 100])
-def test_a_batch_holds_what_files_saved_one_by_one_hold(n: int, tmp_path: Path) -> None:
-    wanted = {f"{number % 7}/{number}.bin": bytes([number]) * number for number in range(n)}
-    for name, content in wanted.items():
-        save_file(tmp_path / "alone" / name, content)
-    with FileBatch() as batch:
-        for name, content in wanted.items():
-            batch.save(tmp_path / "together" / name, content)
-        assert not any((tmp_path / "together" / name).exists() for name in wanted)
-    assert contents(tmp_path / "together") == contents(tmp_path / "alone") == wanted
+def full_sync(done: list[str], error: OSError | None = None) -> SimpleNamespace:
+    def fcntl(descriptor: int, command: int) -> int:
+        if error is not None:
+            raise error
+        done.append("full")
+        return 0
 
-
-def test_what_is_there_is_replaced_and_the_last_content_counts(tmp_path: Path) -> None:
-    save_file(tmp_path / "a", b"old")
-    with FileBatch() as batch:
-        for content in (b"first", b"new"):
-            batch.save(tmp_path / "a", content)
-        assert (tmp_path / "a").read_bytes() == b"old"
-    assert contents(tmp_path) == {"a": b"new"}
-
-
-def test_none_has_its_name_before_all_are_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    synced: list[int] = []
-    fsync = os.fsync
-
-    def note(descriptor: int) -> None:
-        synced.append(len([name for name in contents(tmp_path) if not name.startswith(".")]))
-        fsync(descriptor)
-
-    monkeypatch.setattr(os, "fsync", note)
-    with FileBatch() as batch:
-        for number in range(20):
-            batch.save(tmp_path / str(number), b"content")
-    assert synced == [0] * 20 + [20]  # the folder last
+    return SimpleNamespace(fcntl=fcntl, F_FULLFSYNC=51)
 
 
 @pytest.mark.parametrize(
-    ("fails", "code", "why"),
+    ("make", "expected"),
     [
-        ("fsync", errno.ENOSPC, "no room left"),
-        ("fsync", errno.EIO, os.strerror(errno.EIO)),
-        ("replace", errno.EDQUOT, "no room left"),
+        (lambda done: SimpleNamespace(), ["fsync", "fsync"]),
+        (lambda done: None, ["fsync", "fsync"]),
+        (full_sync, ["full", "full"]),
+        (lambda done: full_sync(done, OSError(45, "not supported")), ["fsync", "fsync"]),
     ],
+    ids=["Linux", "Windows", "macOS", "macOS on another file system"],
 )
-def test_a_full_disk_is_named_and_leaves_nothing_behind(
-    fails: str, code: int, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_result_and_its_folder_are_synced(
+    make: Callable[[list[str]], Any],
+    expected: list[str],
+    synced: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def fail(*_: Any) -> None:
-        raise OSError(code, os.strerror(code))
-
-    monkeypatch.setattr(*((os, "fsync", fail) if fails == "fsync" else (type(tmp_path), "replace", fail)))
-    with pytest.raises(DiskFullError, match=f"a: {why}. What was finished before is kept"), FileBatch() as batch:  # noqa: PT012
-        batch.save(tmp_path / "a", b"content")
-        batch.save(tmp_path / "b", b"content")
-    assert contents(tmp_path) == {}
+    monkeypatch.setattr(frostline.files, "fcntl", make(synced))
+    save_file(tmp_path / "new" / "result", b"content")
+    assert synced == expected
+    assert [path.read_bytes() for path in (tmp_path / "new").iterdir()] == [b"content"]
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
-    (tmp_path / "in the way").write_text("")
-    with pytest.raises(DiskFullError, match=r"in the way.b: .*What was finished before is kept"), FileBatch() as batch:  # noqa: PT012
-        batch.save(tmp_path / "a", b"content")
-        batch.save(tmp_path / "in the way" / "b", b"content")
-    assert contents(tmp_path) == {"in the way": b""}
+@pytest.mark.parametrize("place", ["open", "fsync"])
+def test_a_folder_that_can_not_be_synced_is_no_error(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows opens none, and some file systems sync none."""
+    usual, folders = getattr(os, place), set[int]()
+
+    def refuse(what: Any, *rest: Any) -> Any:
+        if os.path.isdir(f"/dev/fd/{what}" if isinstance(what, int) else what):  # noqa: PTH112
+            folders.add(0)
+            raise PermissionError(13, "Permission denied")
+        return usual(what, *rest)
+
+    monkeypatch.setattr(os, place, refuse)
+    save_file(tmp_path / "result", b"content")
+    assert (tmp_path / "result").read_bytes() == b"content"
+    assert folders
 
 
-def test_another_error_leaves_nothing_behind(tmp_path: Path) -> None:
-    with pytest.raises(KeyError, match="other"), FileBatch() as batch:  # noqa: PT012
-        batch.save(tmp_path / "a", b"content")
-        raise KeyError("other")
-    assert contents(tmp_path) == {}
+@pytest.mark.skipif(sys.platform == "win32", reason="takes flock away")
+@pytest.mark.filterwarnings("ignore:flock not supported on this filesystem")
+def test_without_flock_a_run_is_claimed_by_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as on network file systems; filelock then keeps a file with the number of the process."""
+    import fcntl
+
+    def refuse(descriptor: int, operation: int) -> None:
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    one, other = Claims(), Claims()
+    one.claim("run", tmp_path)
+    assert other.is_claimed("run", tmp_path)
+    with pytest.raises(LedgerError, match='another process works on run "run"'):
+        other.claim("run", tmp_path)
+    one.release("run")
+    assert not other.is_claimed("run", tmp_path)
+    other.claim("run", tmp_path)
+    other.release_all()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from frostline.execution import _timing
 from frostline.features._segments import SegmentWriter
+from frostline.machine import _timing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from frostline.execution.events import Event, Listener
     from frostline.ledger import RunRecord
-    from frostline.plan import CachePolicy
+    from frostline.plan import CachePolicy, Precision
     from frostline.study import Study
 
 __all__ = ["run"]
@@ -25,9 +25,11 @@ def run(
     again: bool = False,
     device: str = "auto",
     engine: str = "auto",
+    precision: Precision = "ieee",
     cache: CachePolicy = "auto",
     disk: int | str | None = None,
     memory: int | str | None = None,
+    device_memory: int | str | None = None,
     progress: bool | None = None,
     listener: Listener | None = None,
     began: float | None = None,
@@ -52,10 +54,14 @@ def run(
         again: whether to train a study anew that has been run.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         engine: of feature passes: ``auto``, ``openvino`` or ``torch``.
+        precision: how exactly products are computed, by the whole run: ``ieee`` (float32), ``tf32`` (NVIDIA GPUs) or
+            ``bf16``.
         cache: whether activations are stored: ``auto`` where that is predicted cheaper, ``always``, ``never``.
         disk: the most that the study's stored activations may take together, in bytes or as text such as ``10GB``;
             what doesn't fit is recomputed. An interrupted run keeps to what it had chosen.
         memory: the most that the process may take of memory, likewise; heads are trained in smaller groups to keep it.
+        device_memory: the most that the run may take of an accelerator's own memory, likewise; no limit but what is
+            free there when left out.
         progress: whether to show on standard error what is going on and the time left: as bars in a terminal or
             notebook, as lines elsewhere. None shows it in a terminal or notebook where no listener is given.
         listener: told each event as it happens; random numbers that it draws change none of the run's.
@@ -91,9 +97,11 @@ def run(
             again=again,
             device=device,
             engine=engine,
+            precision=precision,
             cache=cache,
             disk=disk,
             memory=memory,
+            device_memory=device_memory,
             listener=tell,
             began=began,
         )

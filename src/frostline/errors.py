@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BudgetError",
     "DataError",
+    "DeviceMemoryError",
     "DiskFullError",
     "FeatureError",
     "FrostlineError",
@@ -68,6 +69,10 @@ class ArtifactError(FrostlineError, ValueError):
 
 class LedgerError(FrostlineError, RuntimeError):
     """A ledger that can't be opened, read or written, or a run that isn't in it."""
+
+
+class DeviceMemoryError(FrostlineError, MemoryError):
+    """A device, or the machine, has too little memory for what was asked of it."""
 
 
 class DiskFullError(FrostlineError, OSError):

@@ -142,12 +142,16 @@ def test_options_reach_the_library(workspace: Path, invoke: Invoke, fake_run: Fa
         "cpu",
         "--engine",
         "torch",
+        "--precision",
+        "bf16",
         "--cache",
         "never",
         "--disk",
         "10GB",
         "--memory",
         "4GB",
+        "--device-memory",
+        "8GB",
     ]
     assert invoke(*words).exit_code == 0
     assert fake_run.given == {
@@ -155,11 +159,14 @@ def test_options_reach_the_library(workspace: Path, invoke: Invoke, fake_run: Fa
         "workspace": tmp_path / "w",
         "plain": True,
         "resume": False,
+        "again": False,
         "device": "cpu",
         "engine": "torch",
+        "precision": "bf16",
         "cache": "never",
         "disk": "10GB",
         "memory": "4GB",
+        "device_memory": "8GB",
         "began": None,
     }
     assert invoke("run", "s.toml").exit_code == 0
@@ -168,11 +175,14 @@ def test_options_reach_the_library(workspace: Path, invoke: Invoke, fake_run: Fa
         "workspace": workspace,
         "plain": False,
         "resume": None,
+        "again": False,
         "device": "auto",
         "engine": "auto",
+        "precision": "ieee",
         "cache": "auto",
         "disk": None,
         "memory": None,
+        "device_memory": None,
         "began": None,
     }
     assert invoke("run", "s.toml", "--resume").exit_code == 0
@@ -195,19 +205,23 @@ def test_interruption_says_how_to_continue(workspace: Path, invoke: Invoke, fake
         "--plain",
         "--device",
         "cpu",
+        "--precision",
+        "bf16",
         "--cache",
         "always",
         "--disk",
         "1 GB",
         "--memory",
         "4GB",
+        "--device-memory",
+        "8GB",
     )
     run = frostline.Ledger(workspace).load().run
     assert result.exit_code == 130
     assert result.stderr.splitlines()[-1] == (
         f"interrupted: {run} is kept up to its last finished epoch; to continue: "
-        "frostline run 'my study.toml' --set data.train=10 --plain --device cpu --cache always --disk '1 GB' "
-        "--memory 4GB --resume"
+        "frostline run 'my study.toml' --set data.train=10 --plain --device cpu --precision bf16 --cache always "
+        "--disk '1 GB' --memory 4GB --device-memory 8GB --resume"
     )
     assert "epoch 1/2" in result.stdout
     assert "arms complete" not in result.stdout

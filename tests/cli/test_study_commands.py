@@ -192,10 +192,8 @@ def test_plan(study: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> N
         "notes": [],
     }
 
-    def plan_study(
-        given: frostline.Study, *, cache: str, disk: str | None, memory: str | None, listener: Listener
-    ) -> SimpleNamespace:
-        asked.append((len(given.expand()), cache, disk, memory))
+    def plan_study(given: frostline.Study, *, listener: Listener, **options: str | None) -> SimpleNamespace:
+        asked.append((len(given.expand()), options))
         listener(DataRead(PETS))
         listener(Notice("measuring resnet18 on this machine, once"))
         return SimpleNamespace(to_json=lambda: planned)
@@ -209,10 +207,15 @@ def test_plan(study: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> N
         "Predicted: 2.00 s in all; 3.00 s with arms trained alone; 9.00 s in an ordinary loop (--plain)."
         in result.stdout
     )
-    assert json.loads(
-        invoke("plan", "study.toml", "--cache", "never", "--disk", "1GB", "--memory", "4GB", "--json").stdout
-    ) == planned | {"data": json.loads(json.dumps(PETS.to_json()))}
-    assert asked == [(2, "auto", None, None), (4, "never", "1GB", "4GB")]
+    words = ["--device", "cpu", "--precision", "bf16", "--cache", "never", "--disk", "1GB", "--memory", "4GB"]
+    words += ["--device-memory", "8GB", "--json"]
+    printed = json.loads(invoke("plan", "study.toml", *words).stdout)
+    assert printed == planned | {"data": json.loads(json.dumps(PETS.to_json()))}
+    names = ("device", "precision", "cache", "disk", "memory", "device_memory")
+    assert asked == [
+        (2, dict(zip(names, ("auto", "ieee", "auto", None, None, None), strict=True))),
+        (4, dict(zip(names, ("cpu", "bf16", "never", "1GB", "4GB", "8GB"), strict=True))),
+    ]
 
 
 def test_backbones(invoke: Invoke) -> None:

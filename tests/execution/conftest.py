@@ -8,8 +8,8 @@ import pytest
 from tests.execution.rates import made_up
 
 import frostline.places
-from frostline.execution import _busy, _calibration
-from frostline.execution._bench import Bench
+from frostline.machine import _busy, _calibration
+from frostline.machine._bench import Bench
 from frostline.training import on_threads
 
 if TYPE_CHECKING:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from frostline.execution._calibration import measured_cuts
+from frostline.machine._calibration import measured_cuts
 from frostline.plan import Rates
 
 if TYPE_CHECKING:
-    from frostline.execution._calibration import Asked
+    from frostline.machine._calibration import Asked
     from frostline.models.facts import BackboneFacts
 
 

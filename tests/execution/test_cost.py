@@ -12,9 +12,9 @@ from tests.execution.rates import made_up
 from tests.execution.studies import RESNET, numbers_of, small_study
 
 import frostline
-from frostline.execution import _calibration
 from frostline.execution._resuming import decided_by
 from frostline.execution.events import RunStarted
+from frostline.machine import _calibration
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ from tests.execution.studies import RESNET, numbers_of, small_study
 
 import frostline
 from frostline.errors import BudgetError
-from frostline.execution import _calibration
+from frostline.machine import _calibration
 from frostline.places import workspace_directory
 
 if TYPE_CHECKING:

@@ -11,9 +11,10 @@ from tests.execution.rates import made_up
 import frostline
 from frostline import FrostlineError
 from frostline.errors import ModelError
-from frostline.execution import _calibration, measure_anew
-from frostline.execution._calibration import Asked
+from frostline.execution import measure_anew
 from frostline.execution.events import Event, Notice
+from frostline.machine import _calibration
+from frostline.machine._calibration import Asked
 from frostline.places import cache_directory
 
 if TYPE_CHECKING:

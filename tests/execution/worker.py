@@ -23,7 +23,7 @@ import frostline.execution._run
 import frostline.features
 import frostline.models
 import frostline.training
-from frostline.execution import _calibration
+from frostline.machine import _calibration
 
 
 def run_child(request: dict[str, Any]) -> int:

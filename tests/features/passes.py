@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from frostline.plan import Precision
 
 N = 90
 BATCH_SIZE = 4
@@ -99,6 +102,7 @@ def run(
     dtype: Literal["float32", "float16"] = "float32",
     seconds_a_batch: float = 0.0,
     chosen: Sequence[int] = range(N),
+    precision: Precision = "ieee",
     **options: Any,
 ) -> PassReport:
     """Run a pass over the images, or some of them, on eager torch unless told otherwise."""
@@ -111,7 +115,7 @@ def run(
     settings = {"engine": "torch", "batch_size": BATCH_SIZE, **options}
     return run_pass(
         store,
-        make_specs(cuts, dtype),
+        [replace(spec, precision=precision) for spec in make_specs(cuts, dtype)],
         lambda: Prefix([cut for cut in cuts if cut != "input"]),
         [SHAPES[cut] for cut in cuts],
         load,

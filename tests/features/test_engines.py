@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from frostline.plan import Layout
+    from frostline.plan import Layout, Precision
 
 
 class Altered(TorchEngine):
@@ -34,8 +35,10 @@ class Altered(TorchEngine):
 
     alter: Callable[[NDArray[Any]], NDArray[Any]]
 
-    def __init__(self, module: nn.Module, batch: torch.Tensor, device: str, layout: Layout) -> None:
-        super().__init__(module, batch, device, layout)
+    def __init__(
+        self, module: nn.Module, batch: torch.Tensor, device: str, layout: Layout, precision: Precision
+    ) -> None:
+        super().__init__(module, batch, "cpu", layout, precision)
         self.identity = "altered"
 
     def run(self, batches: Iterable[NDArray[np.uint8]]) -> Generator[tuple[NDArray[Any], ...]]:
@@ -91,7 +94,7 @@ def test_an_engine_within_tolerance_is_used(store: FeatureStore, monkeypatch: py
 def test_an_engine_that_cannot_run_the_network_is_passed_over(
     store: FeatureStore, notices: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def build(module: nn.Module, batch: torch.Tensor, device: str, layout: Layout) -> TorchEngine:
+    def build(*arguments: object) -> TorchEngine:
         raise RuntimeError("no such operation\nand a long trace")
 
     monkeypatch.setitem(_engine.ENGINES, "openvino", build)
@@ -100,6 +103,52 @@ def test_an_engine_that_cannot_run_the_network_is_passed_over(
     assert notices == [
         "engine openvino can't run this network (no such operation): eager torch on the CPU does, more slowly"
     ]
+
+
+def test_what_an_accelerator_cannot_run_is_not_moved_to_the_cpu(
+    store: FeatureStore, notices: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pass on the CPU would take hours where minutes were expected, and give other bits than the plan says."""
+
+    def build(*arguments: object) -> TorchEngine:
+        raise TypeError("to() received an invalid combination of arguments")
+
+    monkeypatch.setitem(_engine.ENGINES, "torch", build)
+    expected = (
+        r"engine torch can't run this network on mps \(to\(\) received an invalid combination.*: use --device cpu"
+    )
+    with pytest.raises(FeatureError, match=expected):
+        run(store, ["layer4"], engine="torch", device="mps", notice=notices.append)
+    assert notices == []
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_an_accelerator_that_gives_other_numbers_is_an_error(
+    store: FeatureStore, notices: list[str], monkeypatch: pytest.MonkeyPatch, wrong: str
+) -> None:
+    alter, message = WRONG[wrong]
+    monkeypatch.setitem(_engine.ENGINES, "torch", type("Wrong", (Altered,), {"alter": staticmethod(alter)}))
+    with pytest.raises(FeatureError, match=f"{message}.*Results on cuda would be wrong: use --device cpu"):
+        run(store, ["layer4"], engine="torch", device="cuda", notice=notices.append)
+    assert notices == []
+
+
+@pytest.mark.parametrize("allowed", ["auto", "torch"])
+def test_in_bfloat16_torch_makes_the_rows(store: FeatureStore, tmp_path: Path, allowed: str) -> None:
+    """Stored as float32, with the numbers of bfloat16: within its rounding of those of float32, and not equal."""
+    report = run(store, ["layer4"], engine=allowed, precision="bf16")
+    assert report.engine.startswith("torch")
+    assert report.engine.endswith(", bf16")
+    exact = FeatureStore(tmp_path / "exact")
+    run(exact, ["layer4"], engine="torch")
+    (spec,) = make_specs(["layer4"])
+    ours, theirs = store.open(replace(spec, precision="bf16"), digests()), exact.open(spec, digests())
+    assert ours is not None
+    assert theirs is not None
+    rows, reference = ours.read(np.arange(N)), theirs.read(np.arange(N))
+    assert all(row.dtype == np.float32 for row in rows)
+    assert all(np.array_equal(torch.from_numpy(row).bfloat16().float().numpy(), row) for row in rows)
+    assert 1e-4 < largest_difference(rows, reference) < _engine.TOLERANCES["bf16"]
 
 
 def test_automatic_on_the_cpu_is_openvino(store: FeatureStore, notices: list[str]) -> None:

@@ -28,6 +28,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "engine": {"engine": "torch"},
     "maker": {"maker": "torch 2.14.1, cpu AVX512"},
     "layout": {"layout": "channels_last"},
+    "precision": {"precision": "bf16"},
 }
 
 
@@ -65,6 +66,7 @@ def test_stored_images_are_shared_by_networks_that_see_the_same_pixels() -> None
         weights_digest="w",
         preprocessing=Preprocessing(224, mean=(0.5, 0.5, 0.5)),
         engine="torch",
+        precision="bf16",
     )
     assert other.key == stored.key
     assert dataclasses.replace(stored, preprocessing=Preprocessing(192)).key != stored.key

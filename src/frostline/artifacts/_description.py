@@ -12,7 +12,7 @@ from frostline.study import Recipe
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from frostline.plan import Activations, Layout
+    from frostline.plan import Activations, Layout, Precision
 
 __all__ = ["FORMAT_VERSION", "ArmDescription", "Numerics", "WeightsIdentity"]
 
@@ -49,6 +49,7 @@ class Numerics:
         threads: those of the trained part.
         stacked: whether the head was trained in a stack, by whose products its logits are computed.
         versions: of the packages that compute.
+        precision: how exactly products are computed.
     """
 
     device: str
@@ -59,6 +60,7 @@ class Numerics:
     threads: int
     stacked: bool
     versions: Mapping[str, str]
+    precision: Precision = "ieee"
 
 
 @dataclass(frozen=True)

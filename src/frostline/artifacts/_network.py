@@ -11,8 +11,8 @@ import torch
 
 from frostline.artifacts._evaluating import evaluate_rows
 from frostline.data import normalise, read_images
-from frostline.features import EngineKey, EngineRequest, Engines, halve_rows, ready_engine, run_batches
-from frostline.plan import pass_batch_size
+from frostline.features import EngineKey, EngineRequest, Engines, computing, halve_rows, ready_engine, run_batches
+from frostline.plan import pass_batch_size, precision_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -88,7 +88,7 @@ class TrainedArm:
     def network(self) -> nn.Module:
         """The whole network in eval mode: normalised images, float32 [B, 3, S, S], to logits [B, K].
 
-        It equals ``logits`` but for rounding, as that has the frozen stages run by the engine of the run.
+        It equals ``logits`` but for rounding, as that computes with the engine and in the precision of the run.
         """
         return self._chain.model
 
@@ -110,9 +110,10 @@ class TrainedArm:
         size = self.recipe.batch_size
         chunk = size * -(-IMAGES_AT_ONCE // size)  # whole batches, so that they are those of the run
         parts = [torch.empty(0, len(self.classes))]
-        for start in range(0, len(images), chunk):
-            rows = self._rows(read_images(images[start : start + chunk], self.preprocessing))
-            parts.append(evaluate_rows(self._chain, self.recipe, self.numerics, rows, self.device))
+        with computing(precision_on(self.numerics.precision, self.device.type), self.device.type):
+            for start in range(0, len(images), chunk):
+                rows = self._rows(read_images(images[start : start + chunk], self.preprocessing))
+                parts.append(evaluate_rows(self._chain, self.recipe, self.numerics, rows, self.device))
         return torch.cat(parts)
 
     @cached_property
@@ -135,6 +136,7 @@ class TrainedArm:
             (engine,),
             str(self.device),
             numerics.layout,
+            precision_on(numerics.precision, self.device.type),
         )
         request = EngineRequest(
             key,

@@ -14,9 +14,13 @@ if TYPE_CHECKING:
 __all__ = [
     "CacheOption",
     "CachePolicy",
+    "DeviceMemoryOption",
+    "DeviceOption",
     "DiskOption",
     "JsonOption",
     "MemoryOption",
+    "Precision",
+    "PrecisionOption",
     "SetOption",
     "StudyArgument",
     "WorkspaceOption",
@@ -37,6 +41,24 @@ SetOption = Annotated[
 WorkspaceOption = Annotated[
     Path | None,
     typer.Option(metavar="DIRECTORY", help="Folder of results.  [default: $FROSTLINE_WORKSPACE, or runs]"),
+]
+
+
+class Precision(StrEnum):
+    """How exactly products are computed."""
+
+    ieee = "ieee"
+    tf32 = "tf32"
+    bf16 = "bf16"
+
+
+DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
+PrecisionOption = Annotated[
+    Precision,
+    typer.Option(
+        "--precision",
+        help="How exactly products are computed, by the whole run: float32; TF32, faster on NVIDIA GPUs; bfloat16.",
+    ),
 ]
 
 
@@ -70,6 +92,15 @@ MemoryOption = Annotated[
         "--memory",
         metavar="SIZE",
         help="The most memory that the run may use, e.g. 4GB; a study that needs more is refused.  [default: no limit]",
+    ),
+]
+DeviceMemoryOption = Annotated[
+    str | None,
+    typer.Option(
+        "--device-memory",
+        metavar="SIZE",
+        help="The most of the GPU's own memory that the run may use, e.g. 8GB; a study that needs more is refused.  "
+        "[default: what is free there]",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]

@@ -5,9 +5,13 @@ from typing import TYPE_CHECKING
 from frostline.cli._options import (
     CacheOption,
     CachePolicy,
+    DeviceMemoryOption,
+    DeviceOption,
     DiskOption,
     JsonOption,
     MemoryOption,
+    Precision,
+    PrecisionOption,
     SetOption,
     StudyArgument,
     print_json,
@@ -24,9 +28,12 @@ __all__ = ["plan"]
 def plan(
     study: StudyArgument,
     overrides: SetOption = None,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = Precision.ieee,
     cache: CacheOption = CachePolicy.auto,
     disk: DiskOption = None,
     memory: MemoryOption = None,
+    device_memory: DeviceMemoryOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show what a study's arms share, why, and the predicted cost.
@@ -38,7 +45,16 @@ def plan(
 
     asked = frostline.load_study(study, overrides or ())
     listener = _Listener()
-    planned = frostline.plan_study(asked, cache=cache.value, disk=disk, memory=memory, listener=listener).to_json()
+    planned = frostline.plan_study(
+        asked,
+        device=device,
+        precision=precision.value,
+        cache=cache.value,
+        disk=disk,
+        memory=memory,
+        device_memory=device_memory,
+        listener=listener,
+    ).to_json()
     if as_json:
         print_json(planned if listener.data is None else {**planned, "data": listener.data.to_json()})
         return

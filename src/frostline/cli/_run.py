@@ -12,8 +12,12 @@ from frostline.cli._began import command_began
 from frostline.cli._options import (
     CacheOption,
     CachePolicy,
+    DeviceMemoryOption,
+    DeviceOption,
     DiskOption,
     MemoryOption,
+    Precision,
+    PrecisionOption,
     SetOption,
     StudyArgument,
     WorkspaceOption,
@@ -51,11 +55,13 @@ def run(
         bool, typer.Option("--again", help="Train a study anew that has been run, rather than show the finished run.")
     ] = False,
     workspace: WorkspaceOption = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    device: DeviceOption = "auto",
     engine: Annotated[_Engine, typer.Option(help="Engine that runs the frozen stages.")] = _Engine.auto,
+    precision: PrecisionOption = Precision.ieee,
     cache: CacheOption = CachePolicy.auto,
     disk: DiskOption = None,
     memory: MemoryOption = None,
+    device_memory: DeviceMemoryOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the finished run as JSON; everything else goes to standard error.")
     ] = False,
@@ -76,7 +82,22 @@ def run(
     from frostline.cli._listener import make_listener
 
     listener = make_listener(place, lines_to=sys.stderr if as_json else sys.stdout)
-    again = _same_command(study, overrides, plain, workspace, device, engine.value, cache.value, disk, memory, as_json)
+    again = _same_command(
+        study,
+        overrides,
+        plain,
+        as_json,
+        {
+            "workspace": workspace,
+            "device": device if device != "auto" else None,
+            "engine": engine.value if engine != _Engine.auto else None,
+            "precision": precision.value if precision != Precision.ieee else None,
+            "cache": cache.value if cache != CachePolicy.auto else None,
+            "disk": disk,
+            "memory": memory,
+            "device-memory": device_memory,
+        },
+    )
     try:
         with listener:
             record = frostline.run(
@@ -87,9 +108,11 @@ def run(
                 again=train_again,
                 device=device,
                 engine=engine.value,
+                precision=precision.value,
                 cache=cache.value,
                 disk=disk,
                 memory=memory,
+                device_memory=device_memory,
                 listener=listener,
                 began=command_began(),
             )
@@ -124,26 +147,13 @@ def _how_to_continue(run: str | None, command: str) -> str:
 
 
 def _same_command(
-    study: str,
-    overrides: list[str] | None,
-    plain: bool,
-    workspace: Path | None,
-    device: str,
-    engine: str,
-    cache: str,
-    disk: str | None,
-    memory: str | None,
-    as_json: bool,
+    study: str, overrides: list[str] | None, plain: bool, as_json: bool, options: dict[str, str | Path | None]
 ) -> str:
     words = ["frostline", "run", study]
     for override in overrides or ():
         words += ["--set", override]
     words += ["--plain"] if plain else []
-    words += ["--workspace", str(workspace)] if workspace is not None else []
-    words += ["--device", device] if device != "auto" else []
-    words += ["--engine", engine] if engine != "auto" else []
-    words += ["--cache", cache] if cache != "auto" else []
-    words += ["--disk", disk] if disk is not None else []
-    words += ["--memory", memory] if memory is not None else []
+    for name, value in options.items():
+        words += [f"--{name}", str(value)] if value is not None else []
     words += ["--json"] if as_json else []
     return shlex.join(words)

@@ -73,11 +73,12 @@ def _describe(context: Context, name: str, planned: TrajectoryPlan) -> ArmDescri
         device=context.device.type,
         engine=context.engine,
         cut=planned.cut,
-        activations="float16" if planned.activations == "float16" else "float32",
+        activations="float16" if planned.activations == "float16" and not context.plain else "float32",
         layout=planned.layout,
         threads=planned.threads,
         stacked=not context.plain and context.plan.is_stacked(planned.id),
         versions=_versions(),
+        precision=context.precision,
     )
     return ArmDescription(
         name=name,

@@ -16,6 +16,7 @@ from frostline.errors import ArtifactError, TrainingError
 from frostline.execution._artifacts import record_test
 from frostline.execution._passes import make_pass
 from frostline.execution._rows import rows_of
+from frostline.features import explaining
 from frostline.training import load_model_state, score
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def judge(context: Context, ledger: Ledger, chosen: Sequence[ArmRecord]) -> None
             ledger.set_test(context.run, record.name, loss, accuracy)
 
 
+@explaining(lambda context, arm, stored: f"testing {arm.name}")
 def _test(context: Context, arm: Arm, stored: set[str]) -> tuple[float, float]:
     """Return the loss and accuracy of a stored arm on the test split, through the cut that it was trained at.
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from frostline.execution.events import Listener
     from frostline.features import FeatureStore
     from frostline.models.facts import BackboneFacts
-    from frostline.plan import CostModel, Plan, TrajectoryPlan
+    from frostline.plan import CostModel, Plan, Precision, TrajectoryPlan
     from frostline.study import Recipe
 
 __all__ = ["Context"]
@@ -42,6 +42,11 @@ class Context:
     def dataset(self) -> Dataset:
         """The study's images."""
         return self.prepared.dataset
+
+    @property
+    def precision(self) -> Precision:
+        """How exactly products are computed."""
+        return self.prepared.precision
 
     def recipe(self, planned: TrajectoryPlan) -> Recipe:
         """The recipe of the arm that describes a trajectory."""

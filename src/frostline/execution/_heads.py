@@ -10,6 +10,7 @@ from frostline.execution._artifacts import record_arms
 from frostline.execution._finishing import ENDED, Finisher, ending_arms
 from frostline.execution._rows import rows_of
 from frostline.execution.events import StepProgress
+from frostline.features import explaining
 from frostline.ledger import EpochRow
 from frostline.models import build_head, freeze, frozen_digest
 from frostline.plan import stack_key
@@ -35,6 +36,13 @@ if TYPE_CHECKING:
 __all__ = ["run_heads"]
 
 
+def _describe(context: Context, group: GroupPlan) -> str:
+    first = next(t for t in context.plan.trajectories if t.id in group.trajectories)
+    name, n = context.prepared.arms[first.arm].name, len(group.trajectories)
+    return f"training {name}" + (f" and {n - 1} more heads with it" if n > 1 else "")
+
+
+@explaining(_describe)
 def run_heads(context: Context, group: GroupPlan) -> None:
     """Train the group's heads to their ends; epochs that are stored are told again and not trained again."""
     recorder = context.recorder
@@ -68,7 +76,8 @@ def _train(
     specs, chain = _specs(context, active)
     tail = freeze(chain.tail("head"), chain, "head")
     frozen = frozen_digest(tail, chain, "head")
-    with HeadsTraining(specs, context.dataset.train.labels, context.dataset.classes, context.device) as training:
+    dataset = context.dataset
+    with HeadsTraining(specs, dataset.train.labels, dataset.classes, context.device, context.precision) as training:
         if done:
             training.restore(load_tensors(context.files.checkpoint(group.id, done))[0])
         epoch = done

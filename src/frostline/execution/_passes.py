@@ -10,7 +10,7 @@ from frostline.data import load_images, normalise
 from frostline.errors import FeatureError
 from frostline.execution._stored import feature_spec, views_of
 from frostline.execution.events import Notice, PassFinished, PassProgress, PassStarted
-from frostline.features import EngineKey, EngineRequest, run_pass
+from frostline.features import EngineKey, EngineRequest, explaining, run_pass
 from frostline.ledger import PassRow
 from frostline.plan import pass_batch_size, source_of
 from frostline.study import Head
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["engine_request", "make_pass", "open_features"]
 
 
+@explaining(lambda context, planned, *_: f"feature pass {planned.name}")
 def make_pass(context: Context, planned: PassPlan, part: int = 0, parts: int = 1) -> None:
     """Run a planned pass over each of its splits and views; what the cache has is not made again.
 
@@ -127,6 +128,7 @@ def engine_request(context: Context, network: Pretrained, cuts: tuple[str, ...])
         (context.engine,),
         str(context.device),
         costs.layout,
+        context.precision,
     )
     shapes = [shape for cut in cuts for shape in costs.facts.resolve(cut).shapes]
 
@@ -140,4 +142,4 @@ def engine_request(context: Context, network: Pretrained, cuts: tuple[str, ...])
 
 def _spec(context: Context, source: RowSource, view: View | None, cut: str) -> FeatureSpec:
     costs = context.costs(source.backbone, source.image_size)
-    return feature_spec(context.networks, context.engine, costs, source, view, cut)
+    return feature_spec(context.networks, context.engine, context.precision, costs, source, view, cut)

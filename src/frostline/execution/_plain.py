@@ -11,6 +11,7 @@ from frostline.execution._artifacts import record_arms
 from frostline.execution._finishing import ENDED, Finisher
 from frostline.execution._rows import view_of_epoch
 from frostline.execution.events import ArmProgress, StepProgress
+from frostline.features import explaining
 from frostline.ledger import EpochRow
 from frostline.training import PlainPhase, train_plain
 
@@ -32,6 +33,7 @@ def plain_trajectory(recipe: Recipe) -> str:
     return recipe.key()[:12]
 
 
+@explaining(lambda context, arm: f"training {arm.name}")
 def run_plain(context: Context, arm: Arm) -> None:
     """Train one arm from its first epoch to its last; an arm that was interrupted begins anew."""
     recorder, recipe, dataset = context.recorder, arm.recipe, context.dataset
@@ -68,6 +70,7 @@ def run_plain(context: Context, arm: Arm) -> None:
         dataset.classes,
         context.device,
         lambda epoch, step, n: context.emit(StepProgress(trajectory, epoch, recipe.total_epochs, step, n)),
+        context.precision,
     )
     for epoch in epochs:
         # The whole network is stored: by this loop's lights there is no telling which part changed.

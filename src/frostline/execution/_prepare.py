@@ -11,12 +11,20 @@ import numpy as np
 
 from frostline.data import load_dataset, load_images, summarise_data
 from frostline.errors import FrostlineError
-from frostline.execution._bench import Bench
-from frostline.execution._calibration import Asked, known_rates, measure_rates
 from frostline.execution._checks import check_classes, check_networks, raise_problems
-from frostline.execution._engine_timing import Situation, prefix_cuts
 from frostline.execution._own import is_only_here, knows_networks
 from frostline.execution.events import DataRead, Notice
+from frostline.machine import (
+    CPU,
+    Asked,
+    Bench,
+    Place,
+    Situation,
+    known_rates,
+    may_have_accelerator,
+    measure_rates,
+    prefix_cuts,
+)
 from frostline.models.facts import backbone_facts, known_facts
 from frostline.plan import NO_BUDGETS, CachePolicy, CostModel, build_plan, choose_threads, read_budgets
 
@@ -29,7 +37,7 @@ if TYPE_CHECKING:
     from frostline.execution.events import Listener
     from frostline.features import Engines
     from frostline.models.facts import BackboneFacts
-    from frostline.plan import Budgets, Decided, Missing, Plan
+    from frostline.plan import Budgets, Decided, Missing, Plan, Precision
     from frostline.study import Arm, Recipe, Study
 
 __all__ = ["Prepared", "check_cache_policy", "is_measured", "plan_study", "prepare", "read_data"]
@@ -47,6 +55,7 @@ class Prepared:
     arms: tuple[Arm, ...]
     dataset: Dataset
     costs: Mapping[tuple[str, int], CostModel]
+    precision: Precision = "ieee"
 
     @property
     def counts(self) -> dict[str, int]:
@@ -91,6 +100,7 @@ def prepare(
     device: str = "cpu",
     threads: int | None = None,
     dataset: Dataset | None = None,
+    precision: Precision = "ieee",
 ) -> Prepared:
     """Read what planning needs: the images' labels, the networks' stages, and this machine's rates.
 
@@ -104,9 +114,10 @@ def prepare(
         engine: what runs the frozen stages.
         measuring: what measuring happens within, so that its time can be counted.
         bench: the process that measures, which may have started already.
-        device: the kind it all runs on.
+        device: what it all runs on: ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         threads: those that torch has in this process; left out, those that it had when the machine was measured.
         dataset: the study's images, where they were read already.
+        precision: of products.
 
     Raises:
         StudyError, DataError, ModelError: the study asks for what isn't there.
@@ -121,7 +132,8 @@ def prepare(
         return backbone_facts(recipe.backbone, recipe.image_size, recipe.weights)
 
     costs = {}
-    for key, (recipe, asked) in _asked(arms, facts_of, engine).items():
+    place = Place(device, precision)
+    for key, (recipe, asked) in _asked(arms, facts_of, engine, place).items():
         facts = facts_of(recipe)
         rates = known_rates(facts, asked)
         compiled: frozenset[tuple[str, str | None, tuple[str, ...]]] = frozenset()
@@ -143,8 +155,8 @@ def prepare(
                 compiled = frozenset({(recipe.weights, recipe.weights_key, situation.cuts)})
         if threads is not None:  # which decide bits, as nothing does that was measured
             rates = replace(rates, threads=threads)
-        costs[key] = CostModel(facts, rates, device, is_only_here(facts.backbone), compiled)
-    return Prepared(study, arms, dataset, costs)
+        costs[key] = CostModel(facts, rates, place.kind, is_only_here(facts.backbone), compiled)
+    return Prepared(study, arms, dataset, costs, precision)
 
 
 def read_data(study: Study, listener: Listener | None, *, remembered: bool = False) -> Dataset:
@@ -156,7 +168,7 @@ def read_data(study: Study, listener: Listener | None, *, remembered: bool = Fal
     return dataset
 
 
-def is_measured(study: Study, engine: str = "openvino") -> bool:
+def is_measured(study: Study, engine: str = "openvino", place: Place = CPU) -> bool:
     """Return whether the cache has the facts and rates that a study's plan needs; imports no torch.
 
     What is wrong with the study is for others to say: there is nothing to measure then.
@@ -170,7 +182,7 @@ def is_measured(study: Study, engine: str = "openvino") -> bool:
         return known
 
     try:
-        asked = _asked(arms, facts_of, engine)
+        asked = _asked(arms, facts_of, engine, place)
         return all(known_rates(facts_of(recipe), each) is not None for recipe, each in asked.values())
     except LookupError:
         return False
@@ -179,7 +191,7 @@ def is_measured(study: Study, engine: str = "openvino") -> bool:
 
 
 def _asked(
-    arms: Sequence[Arm], facts_of: Callable[[Recipe], BackboneFacts], engine: str
+    arms: Sequence[Arm], facts_of: Callable[[Recipe], BackboneFacts], engine: str, place: Place
 ) -> dict[tuple[str, int], tuple[Recipe, Asked]]:
     """Return a recipe of each backbone and image size, and what all of them ask of its rates."""
     available = os.cpu_count() or 1
@@ -192,10 +204,11 @@ def _asked(
         beside = {
             cut.name
             for cut in cuts
-            if cut.name not in ("input", "head")
+            if place.kind == "cpu"
+            and cut.name not in ("input", "head")
             and choose_threads((facts.flops - cut.flops_before) * recipe.batch_size, available) < available
         }
-        asked[key] = (first, Asked(before.cuts | {cut.name for cut in cuts}, before.beside | beside, engine))
+        asked[key] = (first, Asked(before.cuts | {cut.name for cut in cuts}, before.beside | beside, engine, place))
     return asked
 
 
@@ -203,9 +216,12 @@ def _asked(
 def plan_study(
     study: Study,
     *,
+    device: str = "auto",
+    precision: Precision = "ieee",
     cache: CachePolicy = "auto",
     disk: int | str | None = None,
     memory: int | str | None = None,
+    device_memory: int | str | None = None,
     listener: Listener | None = None,
 ) -> Plan:
     """Return what a study would share, train and cost with nothing stored yet.
@@ -214,11 +230,14 @@ def plan_study(
 
     Args:
         study: what is asked.
+        device: what the run would compute on: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+        precision: how exactly products are computed: ``ieee``, ``tf32`` or ``bf16``.
         cache: ``auto`` stores activations where that is predicted cheaper, ``always`` wherever it gives the same
             answer, ``never`` nowhere.
         disk: the most that the study's stored activations may take together, in bytes or as text such as ``10GB``;
             what doesn't fit is recomputed.
         memory: the most that the run may take of memory, likewise; heads are trained in smaller groups to keep it.
+        device_memory: the most that the run may take of an accelerator's own memory, likewise.
         listener: told what of the images is used and what there is to know about them, and when the machine is
             measured.
 
@@ -227,15 +246,27 @@ def plan_study(
         StudyError, DataError, ModelError: the study asks for what isn't there.
     """
     check_cache_policy(cache)
-    budgets = read_budgets(disk, memory)
+    budgets = read_budgets(disk, memory, device_memory)
+    place, engine = _choose_place(device, precision)
     with Bench() as bench:
-        if not is_measured(study):
+        if not is_measured(study, engine, place):
             bench.start()  # loads torch while the networks and images are looked at
-        prepared = prepare(study, listener, bench=bench)
+        prepared = prepare(study, listener, engine=engine, bench=bench, device=place.device, precision=place.precision)
     if listener is not None:
         for warning in prepared.dataset.warnings:
             listener(Notice(warning))
     return prepared.plan(cache, budgets=budgets)
+
+
+def _choose_place(device: str, precision: Precision) -> tuple[Place, str]:
+    """Return where a run would compute, and by which engine; the CPU, without loading torch, where that is sure."""
+    if precision == "ieee" and (device == "cpu" or (device == "auto" and not may_have_accelerator())):
+        return CPU, "openvino"
+    from frostline.execution._devices import choose_device, choose_engine, choose_precision
+
+    chosen = choose_device(device)
+    exactness = choose_precision(precision, chosen)
+    return Place(str(chosen), exactness), choose_engine("auto", chosen, exactness)
 
 
 def check_cache_policy(cache: str) -> None:

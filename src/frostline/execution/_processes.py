@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Self
 import frostline.errors
 from frostline.data import detach
 from frostline.errors import FrostlineError, TrainingError
-from frostline.execution._bench import how_it_ended
 from frostline.execution._own import make_portable
 from frostline.execution._units import TrajectoryUnit, carry_out, find_rest, seconds_ahead
 from frostline.execution._worker import Call, Done, Failed, Reply, Task
 from frostline.execution.events import Notice, TrajectoryEnded
+from frostline.machine import how_it_ended
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

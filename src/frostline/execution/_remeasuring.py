@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from frostline.errors import FrostlineError, ModelError
-from frostline.execution._bench import Bench
-from frostline.execution._calibration import Asked, measure_rates, measured_cuts, rates_path, read_known
 from frostline.execution.events import Notice
+from frostline.machine import Asked, Bench, Place, measure_rates, measured_cuts, rates_path, read_known
 from frostline.models.facts import backbone_facts
 from frostline.places import cache_directory
 from frostline.study import Recipe
@@ -86,13 +85,14 @@ def _remembered() -> list[tuple[str, int, Asked]]:
     for path in sorted((cache_directory() / "calibration").glob("*.json")):
         try:
             record = json.loads(path.read_text())
-            place = (str(record["backbone"]), int(record["image_size"]), str(record["engine"]))
+            where = Place(record.get("device", "cpu"), record.get("precision", "ieee"))
+            place = (str(record["backbone"]), int(record["image_size"]), str(record["engine"]), where)
         except (OSError, ValueError, KeyError, TypeError):
             continue  # damaged, or from before rates said what they are of
         known = read_known(path)
         if path == rates_path(*place) and known.rates is not None:
-            backbone, image_size, engine = place
-            found.append((backbone, image_size, Asked(known.cuts, known.beside, engine=engine)))
+            backbone, image_size, engine, _ = place
+            found.append((backbone, image_size, Asked(known.cuts, known.beside, engine, where)))
     return found
 
 

@@ -23,13 +23,16 @@ if TYPE_CHECKING:
     from frostline.execution._prepare import Prepared
     from frostline.execution._spent import Spent
     from frostline.ledger import RunRecord
+    from frostline.plan import Precision
     from frostline.study import Study
 
 __all__ = ["decided_by", "describe_basis", "find_finished", "take_up"]
 
 
-def describe_basis(study: Study, networks: Networks, device: torch.device, engine: str) -> dict[str, Any]:
-    """Return what a run's numbers rest on beside its study: device, engine, numerics, weights and own code by digest.
+def describe_basis(
+    study: Study, networks: Networks, device: torch.device, engine: str, precision: Precision
+) -> dict[str, Any]:
+    """Return what a run's numbers rest on beside its study: where and how it computes, weights and own code by digest.
 
     The rest of the numerics, layout and threads, the plan has for each trajectory: a rule gives them.
 
@@ -50,7 +53,8 @@ def describe_basis(study: Study, networks: Networks, device: torch.device, engin
         "versions": {name: metadata.version(name) for name in ("torch", "openvino")},
         "artifacts": ARTIFACT_FORMAT,
     }
-    basis: dict[str, Any] = {"device": str(device), "engine": engine, "numerics": numerics, "weights": weights}
+    where = {"device": str(device), "engine": engine, "precision": precision}
+    basis: dict[str, Any] = {**where, "numerics": numerics, "weights": weights}
     code = describe_code(study)
     # First, since other code may well be why weights differ.
     return {"code of own networks": code, **basis} if code else basis

@@ -131,5 +131,6 @@ def rows_of(context: Context, planned: TrajectoryPlan, recipe: Recipe, split_nam
         return images
     request = engine_request(context, recipe, (planned.cut,))
     ready = ready_engine(context.store.engines, request, lambda text: context.emit(Notice(text)))
-    half = f"{recipe.backbone} at {planned.cut}" if planned.activations == "float16" else None
+    rounded = planned.activations == "float16" and not context.plain  # the plain loop rounds nothing
+    half = f"{recipe.backbone} at {planned.cut}" if rounded else None
     return EngineRows(images, ready, request.key.batch_size, half)

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from frostline.errors import FrostlineError, LedgerError
-from frostline.execution._bench import Bench
 from frostline.execution._checks import check_networks, raise_problems
 from frostline.execution._chosen import choose_arms, judge
 from frostline.execution._context import Context
 from frostline.execution._cost import describe_cost, seconds_left
-from frostline.execution._devices import choose_device, choose_engine, describe_provenance
+from frostline.execution._devices import choose_device, choose_engine, choose_precision, describe_provenance
 from frostline.execution._executors import choose_executor
 from frostline.execution._files import RunFiles
 from frostline.execution._networks import Networks
@@ -30,15 +29,16 @@ from frostline.execution._stored import rows_missing
 from frostline.execution._turns import taking_turns
 from frostline.execution._units import units_of
 from frostline.execution.events import Event, Listener, Notice, Preparing, RunFinished, RunFound, RunStarted
-from frostline.features import Engines, FeatureStore
+from frostline.features import Engines, FeatureStore, computing
 from frostline.ledger import ArmEntry, Ledger, RunRecord, Segment, save_run_record
+from frostline.machine import Bench, Place
 from frostline.places import workspace_directory
 from frostline.plan import read_budgets
 from frostline.quantities import format_number_of
 from frostline.study import Study, load_study
 
 if TYPE_CHECKING:
-    from frostline.plan import Budgets, CachePolicy, Plan
+    from frostline.plan import Budgets, CachePolicy, Plan, Precision
 
 __all__ = ["run"]
 
@@ -52,9 +52,11 @@ def run(
     again: bool = False,
     device: str = "auto",
     engine: str = "auto",
+    precision: Precision = "ieee",
     cache: CachePolicy = "auto",
     disk: int | str | None = None,
     memory: int | str | None = None,
+    device_memory: int | str | None = None,
     listener: Listener | None = None,
     began: float | None = None,
 ) -> RunRecord:
@@ -66,18 +68,31 @@ def run(
     """
     began = time.time() if began is None else began
     check_cache_policy(cache)
-    budgets = read_budgets(disk, memory)
+    budgets = read_budgets(disk, memory, device_memory)
     asked = study if isinstance(study, Study) else load_study(study)
     place = Path(workspace) if workspace is not None else workspace_directory()
     chosen_device = choose_device(device)
-    chosen_engine = "torch" if plain else choose_engine(engine, chosen_device)
+    chosen_precision = choose_precision(precision, chosen_device)
+    chosen_engine = "torch" if plain else choose_engine(engine, chosen_device, chosen_precision)
     fresh = again or resume is not None
     engines = Engines()
     spent = Spent(began, None if chosen_engine == "torch" else engines)
     emit = listener or _ignore
-    with taking_turns(emit, spent.waiting):
+    with taking_turns(emit, spent.waiting), computing(chosen_precision, chosen_device.type):
         return _run(
-            asked, plain, place, resume, fresh, chosen_device, chosen_engine, cache, budgets, emit, engines, spent
+            asked,
+            plain,
+            place,
+            resume,
+            fresh,
+            chosen_device,
+            chosen_engine,
+            chosen_precision,
+            cache,
+            budgets,
+            emit,
+            engines,
+            spent,
         )
 
 
@@ -90,6 +105,7 @@ def _run(
     fresh: bool,
     chosen_device: torch.device,
     chosen_engine: str,
+    precision: Precision,
     cache: CachePolicy,
     budgets: Budgets,
     emit: Listener,
@@ -97,14 +113,14 @@ def _run(
     spent: Spent,
 ) -> RunRecord:
     with Bench() as bench:
-        if not is_measured(study, chosen_engine):
+        if not is_measured(study, chosen_engine, Place(str(chosen_device), precision)):
             bench.start()  # loads torch while the networks and images are looked at
         backbones = {arm.recipe.backbone for arm in study.expand()}
         several = format_number_of(len(backbones), "network")
         emit(Preparing(f"looking at {several if len(backbones) > 1 else min(backbones)}"))
         networks = Networks()
         raise_problems(check_networks(study, networks=networks))
-        basis = describe_basis(study, networks, chosen_device, chosen_engine)
+        basis = describe_basis(study, networks, chosen_device, chosen_engine, precision)
         for note in networks.notes:
             emit(Notice(note))
         emit(Preparing("reading the images"))
@@ -119,7 +135,17 @@ def _run(
         emit(Preparing("planning"))
         threads = torch.get_num_threads()
         prepared = prepare(
-            study, emit, networks, engines, chosen_engine, spent.measuring, bench, chosen_device.type, threads, dataset
+            study,
+            emit,
+            networks,
+            engines,
+            chosen_engine,
+            spent.measuring,
+            bench,
+            str(chosen_device),
+            threads,
+            dataset,
+            precision,
         )
     provenance = describe_provenance(chosen_device)
     with Ledger(place) as ledger, closing(FeatureStore(engines=engines)) as store:

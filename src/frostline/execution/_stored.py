@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from frostline.execution._networks import Networks
     from frostline.execution._prepare import Prepared
     from frostline.features import FeatureStore
-    from frostline.plan import CostModel, Missing, RowSource
+    from frostline.plan import CostModel, Missing, Precision, RowSource
 
 __all__ = ["feature_spec", "rows_missing", "views_of"]
 
@@ -32,6 +32,7 @@ def views_of(source: RowSource) -> Sequence[View | None]:
 def feature_spec(
     networks: Networks,
     engine: str,
+    precision: Precision,
     costs: CostModel,
     source: RowSource,
     view: View | None,
@@ -48,6 +49,7 @@ def feature_spec(
         dtype=source.activations,
         engine=engine,
         layout=costs.layout,
+        precision=precision,
         maker=_describe_maker(engine, costs.device),
     )
 
@@ -66,7 +68,7 @@ def rows_missing(prepared: Prepared, networks: Networks, engine: str, store: Fea
     @cache
     def missing(source: RowSource, cut: str) -> int:
         costs = prepared.costs[source.backbone, source.image_size]
-        of_view = partial(feature_spec, networks, engine, costs, source, cut=cut)
+        of_view = partial(feature_spec, networks, engine, prepared.precision, costs, source, cut=cut)
         images = prepared.dataset.split(source.split).digests
         return sum(store.count_missing(of_view(view), images) for view in views_of(source))
 

@@ -9,6 +9,7 @@ from frostline.execution._artifacts import record_arms
 from frostline.execution._finishing import ENDED, Finisher, ending_arms
 from frostline.execution._rows import rows_of
 from frostline.execution.events import StepProgress, TrajectoryEnded
+from frostline.features import explaining
 from frostline.ledger import EpochRow
 from frostline.training import (
     PhaseTraining,
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
 __all__ = ["run_trajectory"]
 
 
+def _describe(context: Context, planned: TrajectoryPlan, until: int | None = None) -> str:
+    return f"training {context.prepared.arms[planned.arm].name}"
+
+
+@explaining(_describe)
 def run_trajectory(context: Context, planned: TrajectoryPlan, until: int | None = None) -> None:
     """Train a trajectory to its end; epochs that are stored are told again and not trained again.
 
@@ -72,6 +78,7 @@ def _begin(context: Context, planned: TrajectoryPlan, chain: Chain) -> PhaseTrai
         context.device,
         planned.layout,
         carried,
+        context.precision,
     )
 
 

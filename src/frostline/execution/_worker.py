@@ -18,11 +18,11 @@ from frostline.data import is_detached, load_dataset
 from frostline.errors import DataError, FrostlineError
 from frostline.execution._context import Context
 from frostline.execution._networks import Identity, Networks
-from frostline.execution._pipes import read_messages, take_output, write_message
 from frostline.execution._recorder import RemoteRecorder
 from frostline.execution._units import carry_out, needs_images
 from frostline.execution.events import StepProgress
-from frostline.features import FeatureStore
+from frostline.features import FeatureStore, computing
+from frostline.machine import read_messages, take_output, write_message
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -98,7 +98,8 @@ def main() -> None:
         write_message(answers, Call(method, arguments))
         return asked.get().value
 
-    with task.own.known(), closing(FeatureStore()) as store:
+    settings = computing(task.prepared.precision, "cpu")
+    with task.own.known(), settings, closing(FeatureStore()) as store:
         context = _context(task, RemoteRecorder(call), store, answers)
         while True:
             unit: Unit = asked.get()

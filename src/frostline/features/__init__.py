@@ -16,7 +16,9 @@ from frostline.features._writing import halve_rows
 
 if TYPE_CHECKING:
     from frostline.features._anew import EngineRequest, ready_engine, run_batches
+    from frostline.features._device_errors import explaining
     from frostline.features._engine import ReadyEngine
+    from frostline.features._precision import autocast, computing
     from frostline.features._rate import EngineRate, measure_engine
     from frostline.features._torch import run_frozen
 
@@ -32,6 +34,9 @@ __all__ = [
     "Features",
     "PassReport",
     "ReadyEngine",
+    "autocast",
+    "computing",
+    "explaining",
     "halve_rows",
     "import_openvino",
     "measure_engine",
@@ -47,6 +52,9 @@ _WHERE = {
     "EngineRate": "_rate",
     "EngineRequest": "_anew",
     "ReadyEngine": "_engine",
+    "autocast": "_precision",
+    "computing": "_precision",
+    "explaining": "_device_errors",
     "measure_engine": "_rate",
     "ready_engine": "_anew",
     "run_batches": "_anew",

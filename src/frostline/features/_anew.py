@@ -59,6 +59,7 @@ def ready_engine(engines: Engines, request: EngineRequest, notice: Callable[[str
             images=filled_up(request.examples()[: key.batch_size], key.batch_size),
             notice=notice,
             layout=key.layout,
+            precision=key.precision,
         )
 
     return engines.ready(key, make)

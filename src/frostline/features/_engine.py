@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from frostline.errors import FeatureError
+from frostline.features._device_errors import is_out_of_memory
 from frostline.features._openvino import OpenVinoEngine
 from frostline.features._torch import TorchEngine
 from frostline.quantities import format_difference
@@ -21,15 +22,19 @@ from frostline.quantities import format_difference
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
-    from frostline.plan import Layout
+    from frostline.plan import Layout, Precision
 
 __all__ = ["ENGINES", "Engine", "Prefix", "ReadyEngine", "choose_engine"]
 
 Images: TypeAlias = NDArray[np.uint8]
 Outputs: TypeAlias = tuple[NDArray[Any], ...]
 
-TOLERANCE = 1e-3
-"""Largest difference from eager torch, relative to the largest number of a tensor, that an engine may show."""
+TOLERANCES: dict[Precision, float] = {"ieee": 1e-3, "tf32": 1e-2, "bf16": 5e-2}
+"""Largest difference from eager torch in float32 on the CPU, relative to the largest number of a tensor, that an engine
+may show in a precision."""
+
+
+_ELSEWHERE = 'use --device cpu (device="cpu" in Python), or another backbone'
 
 
 class Engine(Protocol):
@@ -73,7 +78,7 @@ ENGINES: dict[str, Callable[..., Engine]] = {
     "openvino": OpenVinoEngine,
     "torch": TorchEngine,
 }
-"""How to build each engine: from a module, one batch of images, a device and a memory layout."""
+"""How to build each engine: from a module, one batch of images, a device, a memory layout and a precision."""
 
 
 class Prefix(nn.Module):
@@ -122,11 +127,12 @@ def choose_engine(
     images: Images,
     notice: Callable[[str], None],
     layout: Layout = "contiguous",
+    precision: Precision = "ieee",
 ) -> ReadyEngine:
     """Return the first engine of a list that can run the prefix and agrees with eager torch on a batch of images.
 
     Args:
-        names: engines in order of preference; eager torch on the CPU is tried last whether named or not.
+        names: engines in order of preference; on the CPU eager torch is tried last whether named or not.
         device: ``cpu``, ``cuda`` or ``mps``, for the torch engine.
         prefix: float32 images [B, 3, H, W] to a flat tuple of tensors [B, ...], in eval mode.
         normalise: uint8 images to float32 ones.
@@ -136,9 +142,11 @@ def choose_engine(
         images: uint8 [B, 3, H, W].
         notice: told why an engine was passed over.
         layout: how maps lie in memory on the torch engine; OpenVINO has its own.
+        precision: of products.
 
     Raises:
-        FeatureError: the prefix returns other tensors than ``shapes`` says.
+        FeatureError: the prefix returns other tensors than ``shapes`` says, or an accelerator can't run it or gives
+            other numbers: nothing moves to the CPU unasked.
     """
     batch = torch.from_numpy(images)
     if any(parameter.device.type != "cpu" for parameter in prefix.parameters()):
@@ -159,23 +167,42 @@ def choose_engine(
         if name == "torch" and device == "cpu":
             break
         try:
-            engine = ENGINES[name](module, batch, device, layout)
+            engine = ENGINES[name](module, batch, device, layout, precision)
             outputs = next(iter(engine.run([images])))
         except Exception as error:  # whatever a converter trips over, eager torch can still do the work
+            if is_out_of_memory(error):
+                raise
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            if device != "cpu":
+                raise FeatureError(
+                    f"engine {name} can't run this network on {device} ({reason}): {_ELSEWHERE}"
+                ) from error
             notice(f"engine {name} can't run this network ({reason}): eager torch on the CPU does, more slowly")
             continue
-        difference = largest_difference(outputs, reference)
-        if difference <= TOLERANCE:
+        problem = _describe_difference(name, outputs, reference, TOLERANCES[precision])
+        if problem is None:
             if not _rows_stand_alone(engine, images, outputs):
-                engine = OneByOne(ENGINES[name](module, batch[:1], device, layout))
+                engine = OneByOne(ENGINES[name](module, batch[:1], device, layout, precision))
             return ReadyEngine(engine, sources)
-        how = f"differs from eager torch by {format_difference(difference)} on the first batch"
-        if not np.isfinite(difference):
-            how = "gives NaN on the first batch, or other shapes than eager torch"
-        allowed = f"up to {format_difference(TOLERANCE)} is allowed"
-        notice(f"engine {name} {how}; {allowed}: eager torch on the CPU is used instead, more slowly")
-    return ReadyEngine(ENGINES["torch"](module, batch, "cpu", layout), sources)
+        if device != "cpu":
+            raise FeatureError(
+                f'{problem}. Results on {device} would be wrong: use --device cpu (device="cpu"), or another backbone'
+            )
+        notice(f"{problem}: eager torch on the CPU is used instead, more slowly")
+    return ReadyEngine(ENGINES["torch"](module, batch, "cpu", layout, precision), sources)
+
+
+def _describe_difference(
+    name: str, outputs: Sequence[NDArray[Any]], reference: Sequence[NDArray[Any]], tolerance: float
+) -> str | None:
+    """Return how an engine's outputs differ from eager torch by more than is allowed; None where they don't."""
+    difference = largest_difference(outputs, reference)
+    if difference <= tolerance:
+        return None
+    how = f"differs from eager torch by {format_difference(difference)} on the first batch"
+    if not np.isfinite(difference):
+        how = "gives NaN on the first batch, or other shapes than eager torch"
+    return f"engine {name} {how}; up to {format_difference(tolerance)} is allowed"
 
 
 def _rows_stand_alone(engine: Engine, images: Images, outputs: Outputs) -> bool:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from frostline.data import Preprocessing
     from frostline.features._engine import ReadyEngine
-    from frostline.plan import Layout
+    from frostline.plan import Layout, Precision
 
 __all__ = ["EngineKey", "Engines", "filled_up"]
 
@@ -34,6 +34,7 @@ class EngineKey(NamedTuple):
     names: tuple[str, ...]
     device: str
     layout: Layout
+    precision: Precision = "ieee"
 
 
 class Engines:

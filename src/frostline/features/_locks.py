@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import uuid
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
@@ -12,11 +14,10 @@ from frostline.features._disk import disk_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
 
 try:
     import fcntl
-except ImportError:  # Windows, where files that are mapped can't be deleted anyway
+except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 __all__ = ["UseMark", "making", "unused"]
@@ -43,19 +44,31 @@ def making(root: Path, keys: Iterable[str], waiting: Callable[[], None]) -> Iter
 
 
 class UseMark:
-    """Says that rows are in use, so that pruning leaves them, until it is closed or the process ends."""
+    """Says that rows are in use, so that pruning leaves them, until it is closed or the process ends.
+
+    A lock that all users share; where the system has none, each of them holds a file of its own.
+    """
 
     def __init__(self, root: Path, key: str) -> None:
         self._descriptor: int | None = None
-        if fcntl is None:
-            return
+        self._own: FileLock | None = None
         with suppress(OSError):  # a store that can only be read isn't pruned either
             (root / "locks").mkdir(parents=True, exist_ok=True)
+            if fcntl is None:
+                own = FileLock(root / "locks" / f"{key}.{uuid.uuid4().hex}.use", thread_local=False)
+                own.acquire(timeout=0)
+                self._own = own
+                return
             self._descriptor = os.open(root / "locks" / f"{key}.use", os.O_RDWR | os.O_CREAT, 0o666)
             fcntl.flock(self._descriptor, fcntl.LOCK_SH)
 
     def close(self) -> None:
-        """Give the rows free."""
+        """Release the rows."""
+        if self._own is not None:
+            self._own.release()
+            with suppress(OSError):
+                Path(self._own.lock_file).unlink()
+            self._own = None
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -76,7 +89,12 @@ def unused(root: Path, key: str) -> Iterator[bool]:
             yield False
             return
         held.callback(lock.release)
-        if fcntl is not None:
+        if fcntl is None:
+            for path in (root / "locks").glob(f"{key}.*.use"):
+                if not _is_left_behind(path):
+                    yield False
+                    return
+        else:
             descriptor = os.open(root / "locks" / f"{key}.use", os.O_RDWR | os.O_CREAT, 0o666)
             held.callback(os.close, descriptor)
             try:
@@ -85,3 +103,15 @@ def unused(root: Path, key: str) -> Iterator[bool]:
                 yield False
                 return
         yield True
+
+
+def _is_left_behind(path: Path) -> bool:
+    """Return whether a user's own file is one whose process has died, and remove it then."""
+    try:
+        with FileLock(path, timeout=0, thread_local=False):
+            pass
+    except (Timeout, OSError):
+        return False
+    with suppress(OSError):
+        path.unlink()
+    return True

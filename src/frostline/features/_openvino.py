@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
-    from frostline.plan import Layout
+    from frostline.plan import Layout, Precision
 
 __all__ = ["OpenVinoEngine"]
 
@@ -31,10 +31,14 @@ class OpenVinoEngine:
     moment.
     """
 
-    def __init__(self, module: nn.Module, images: torch.Tensor, device: str, layout: Layout) -> None:
+    def __init__(
+        self, module: nn.Module, images: torch.Tensor, device: str, layout: Layout, precision: Precision = "ieee"
+    ) -> None:
         openvino = import_openvino()
         if device != "cpu":
             raise ValueError(f"OpenVINO runs on the CPU here, not on {device}")
+        if precision != "ieee":
+            raise ValueError(f"OpenVINO computes in float32 here, not in {precision}")
         with torch.no_grad():
             program = torch.export.export(module, (images,), strict=False)
         self.model = openvino.convert_model(program)

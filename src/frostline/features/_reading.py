@@ -124,16 +124,17 @@ class SegmentFiles:
         return file
 
 
-if hasattr(os, "preadv"):
+def _read_in_one_call(file: FileIO, view: memoryview, start: int) -> int:
+    return os.preadv(file.fileno(), (view,), start)
 
-    def _read_at(file: FileIO, view: memoryview, start: int) -> int:
-        return os.preadv(file.fileno(), (view,), start)
 
-else:  # Windows
+def _seek_and_read(file: FileIO, view: memoryview, start: int) -> int:
+    """Read in two calls, where the system has no other: a file here belongs to one reader, in one thread."""
+    file.seek(start)
+    return file.readinto(view) or 0
 
-    def _read_at(file: FileIO, view: memoryview, start: int) -> int:
-        file.seek(start)
-        return file.readinto(view) or 0
+
+_read_at = _read_in_one_call if hasattr(os, "preadv") else _seek_and_read  # Windows, and macOS before 11
 
 
 def _bytes_of(target: NDArray[Any]) -> memoryview:

@@ -127,6 +127,7 @@ class Runner:
             tuple(names),
             self._work.device,
             self._work.layout,
+            first.precision,
         )
 
         def make() -> ReadyEngine:
@@ -154,6 +155,7 @@ class Runner:
                 images=filled_up(self._work.examples()[: self._size], self._size),
                 notice=self._work.say,
                 layout=self._work.layout,
+                precision=first.precision,
             )
 
         return self._store.engines.ready(key, make)
@@ -161,7 +163,8 @@ class Runner:
     def _names(self, jobs: Sequence[Job]) -> list[str]:
         if self._work.engine != "auto":
             return [self._work.engine]
-        names = ["openvino", "torch"] if self._work.device == "cpu" else ["torch"]
+        exact = all(job.spec.precision == "ieee" for job in jobs)  # as OpenVINO computes
+        names = ["openvino", "torch"] if self._work.device == "cpu" and exact else ["torch"]
         begun = {job.engine.split()[0] for job in jobs if job.engine}
         return sorted(names, key=lambda name: name not in begun)
 

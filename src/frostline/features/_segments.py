@@ -17,7 +17,7 @@ import numpy as np
 from crc32c import crc32c
 from numpy.typing import NDArray
 
-from frostline.files import write_atomically
+from frostline.files import sync_file, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -130,7 +130,7 @@ class SegmentWriter:
         """Make the segment exist: its bytes are on the disk before its record says so."""
         for file, path in zip(self._files, self._paths, strict=True):
             file.flush()
-            os.fsync(file.fileno())
+            sync_file(file.fileno())
             file.close()
             _partial(path).replace(path)
         ids = np.concatenate(self._ids).astype("<u8").tobytes()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from frostline.data import Preprocessing, View
-    from frostline.plan import Layout
+    from frostline.plan import Layout, Precision
 
 __all__ = ["FORMAT_VERSION", "INPUT_CUT", "FeatureSpec"]
 
@@ -35,6 +35,7 @@ class FeatureSpec:
         engine: the engine preferred, ``openvino`` or ``torch``, which differ in the last bits; at the cut ``input``,
             where no network runs, it isn't part of the key.
         layout: how maps lie in memory on the torch engine; nor is it there.
+        precision: how exactly products are computed; nor is it there.
         maker: versions, kind of device and instructions of what runs the network; nor is it there.
     """
 
@@ -46,6 +47,7 @@ class FeatureSpec:
     dtype: Literal["float32", "float16", "uint8"]
     engine: str = "openvino"
     layout: Layout = "contiguous"
+    precision: Precision = "ieee"
     maker: str = ""
 
     def __post_init__(self) -> None:
@@ -65,11 +67,12 @@ class FeatureSpec:
             "dtype": self.dtype,
             "engine": self.engine,
             "layout": self.layout,
+            "precision": self.precision,
             "maker": self.maker,
         }
         if self.cut == INPUT_CUT:
             # Images are stored before normalisation and before any network, so that backbones share them.
-            for name in ("backbone", "weights_digest", "engine", "layout", "maker"):
+            for name in ("backbone", "weights_digest", "engine", "layout", "precision", "maker"):
                 del fields[name]
             del preprocessing["mean"], preprocessing["std"]
         return fields

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from frostline.features._precision import autocast
 from frostline.plan import pass_batch_size
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
-    from frostline.plan import Layout
+    from frostline.plan import Layout, Precision
 
 __all__ = ["TorchEngine", "map_images", "run_frozen"]
 
@@ -26,10 +27,12 @@ FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channel
 
 
 class TorchEngine:
-    """Runs a module eagerly, in float32 without TF32, in one memory layout."""
+    """Runs a module eagerly, in one memory layout and precision; its rows are float32 in any."""
 
-    def __init__(self, module: nn.Module, images: torch.Tensor, device: str, layout: Layout) -> None:
-        self._device, self._layout = torch.device(device), layout
+    def __init__(
+        self, module: nn.Module, images: torch.Tensor, device: str, layout: Layout, precision: Precision = "ieee"
+    ) -> None:
+        self._device, self._layout, self._precision = torch.device(device), layout, precision
         # As many images at a time as there are threads now, not where a trajectory that reads rows takes fewer.
         self._n_threads = torch.get_num_threads()
         name = self._device.type
@@ -40,21 +43,28 @@ class TorchEngine:
         if name == "cuda":
             name = f"cuda {torch.cuda.get_device_name(self._device)}"
         self.identity = f"torch {torch.__version__} {name}, {layout}"
+        if precision != "ieee":
+            self.identity += f", {precision}"
 
     def run(self, batches: Iterable[NDArray[np.uint8]]) -> Generator[tuple[NDArray[Any], ...]]:
         """Yield the outputs, new arrays [B, ...], of each batch of images, uint8 [B, 3, H, W], in order."""
         tensors = (torch.from_numpy(images) for images in batches)
         if self._device.type == "cpu":
-            for outputs in map_images(self._module, tensors, self._layout, self._n_threads):
+            for outputs in map_images(self._module, tensors, self._layout, self._n_threads, self._precision):
                 yield tuple(tensor.numpy() for tensor in outputs)
             return
         for images in tensors:
-            outputs = _run_batch(self._module, images.to(self._device), self._layout)
+            outputs = _run_batch(self._module, images.to(self._device), self._layout, self._precision)
             yield tuple(tensor.cpu().numpy() for tensor in outputs)
 
 
 def run_frozen(
-    prefix: nn.Module, images: torch.Tensor, layout: Layout, device: torch.device, n_threads: int
+    prefix: nn.Module,
+    images: torch.Tensor,
+    layout: Layout,
+    device: torch.device,
+    n_threads: int,
+    precision: Precision = "ieee",
 ) -> tuple[torch.Tensor, ...]:
     """Return what frozen stages make of images, float32 [B, 3, H, W], with the bits of a pass on the torch engine.
 
@@ -62,25 +72,25 @@ def run_frozen(
         prefix: in eval mode, on the device.
         images: of any B, normalised.
         layout, device, n_threads: how maps lie, where to compute, and how many images at a time on the CPU.
+        precision: of products.
     """
     if device.type == "cpu":
-        (rows,) = map_images(prefix, [images], layout, n_threads)
+        (rows,) = map_images(prefix, [images], layout, n_threads, precision)
         return rows
     size = pass_batch_size(device.type)
     parts = []
     for part in torch.split(images.to(device), size):
         filled = torch.cat([part, part[-1:].expand(size - len(part), -1, -1, -1)])
-        parts.append(tuple(rows[: len(part)] for rows in _run_batch(prefix, filled, layout)))
+        parts.append(tuple(rows[: len(part)] for rows in _run_batch(prefix, filled, layout, precision)))
     return tuple(torch.cat(tensors) for tensors in zip(*parts, strict=True))
 
 
-def _run_batch(module: nn.Module, images: torch.Tensor, layout: Layout) -> tuple[torch.Tensor, ...]:
-    with (
-        torch.inference_mode(),
-        torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
-    ):
+def _run_batch(
+    module: nn.Module, images: torch.Tensor, layout: Layout, precision: Precision
+) -> tuple[torch.Tensor, ...]:
+    with torch.inference_mode(), autocast(precision, images.device.type):
         outputs = module(images.contiguous(memory_format=FORMATS[layout]))
-        return tuple(tensor.contiguous() for tensor in outputs)
+        return tuple(_as_rows(tensor) for tensor in outputs)
 
 
 def map_images(
@@ -88,6 +98,7 @@ def map_images(
     batches: Iterable[torch.Tensor],
     layout: Layout,
     n_threads: int,
+    precision: Precision = "ieee",
 ) -> Generator[tuple[torch.Tensor, ...]]:
     """Yield what a function makes of each batch on the CPU, image by image, several of them at a time.
 
@@ -99,10 +110,11 @@ def map_images(
         batches: images [B, 3, H, W].
         layout: how they lie in memory.
         n_threads: how many images at a time.
+        precision: of products.
     """
 
     def run(image: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        with torch.inference_mode():
+        with torch.inference_mode(), autocast(precision, "cpu"):
             return function(image.contiguous(memory_format=FORMATS[layout]).clone())
 
     pool = ThreadPoolExecutor(n_threads, "frostline-images", initializer=torch.set_num_threads, initargs=(1,))
@@ -124,4 +136,9 @@ def map_images(
 
 
 def _join(rows: list[tuple[torch.Tensor, ...]]) -> tuple[torch.Tensor, ...]:
-    return tuple(torch.cat(tensors).contiguous() for tensors in zip(*rows, strict=True))
+    return tuple(_as_rows(torch.cat(tensors)) for tensors in zip(*rows, strict=True))
+
+
+def _as_rows(tensor: torch.Tensor) -> torch.Tensor:
+    """Return a tensor as it is stored and read: bfloat16 as float32, which holds all of its numbers."""
+    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).contiguous()

@@ -5,7 +5,14 @@ from frostline.plan._build import build_plan
 from frostline.plan._costs import CostModel, EpochWork, Rates
 from frostline.plan._groups import likeness, stack_key
 from frostline.plan._memory_budget import ROWS_KEPT_BYTES, ROWS_KEPT_LEAST_BYTES
-from frostline.plan._numerics import Layout, choose_layout, choose_threads, pass_batch_size
+from frostline.plan._numerics import (
+    Layout,
+    Precision,
+    choose_layout,
+    choose_threads,
+    pass_batch_size,
+    precision_on,
+)
 from frostline.plan._passes import Missing, source_of
 from frostline.plan._plan import (
     Activations,
@@ -39,6 +46,7 @@ __all__ = [
     "Missing",
     "PassPlan",
     "Plan",
+    "Precision",
     "Rates",
     "RowSource",
     "SeedHeads",
@@ -51,6 +59,7 @@ __all__ = [
     "grow_tree",
     "likeness",
     "pass_batch_size",
+    "precision_on",
     "read_budgets",
     "source_of",
     "stack_key",

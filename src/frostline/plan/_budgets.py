@@ -12,21 +12,26 @@ __all__ = ["NO_BUDGETS", "Budgets", "read_budgets"]
 
 @dataclass(frozen=True)
 class Budgets:
-    """The most bytes that a study's stored activations may take together, and its process in memory; None is no limit.
+    """The most bytes that a study's stored activations may take together, its process in memory, and on a device.
+
+    None is no limit.
 
     They aren't part of the question, and of a study's digest: what was chosen to keep them is in the plan.
     """
 
     disk: int | None = None
     memory: int | None = None
+    device_memory: int | None = None
 
 
 NO_BUDGETS = Budgets()
 
 
-def read_budgets(disk: int | str | None = None, memory: int | str | None = None) -> Budgets:
+def read_budgets(
+    disk: int | str | None = None, memory: int | str | None = None, device_memory: int | str | None = None
+) -> Budgets:
     """Return budgets given as bytes or as text such as ``10GB``; BudgetError says which of them is no size."""
-    return Budgets(_read("disk", disk), _read("memory", memory))
+    return Budgets(_read("disk", disk), _read("memory", memory), _read("device memory", device_memory))
 
 
 def _read(name: str, given: int | str | None) -> int | None:

@@ -69,7 +69,7 @@ def build_plan(
     stored = [(node, choices[node.id]) for node in nodes if choices[node.id].mode == "cached"]
     rows = [(choice.cut.name, choice.activations, node.uses) for node, choice in stored]
     needs = gather_needs(rows, arms, counts, costs_of, missing)
-    peaks = Peaks(nodes, arms, works, choices, costs_of, needs, n_classes, budgets.memory)
+    peaks = Peaks(nodes, arms, works, choices, costs_of, needs, n_classes, budgets)
     grouping = group_nodes(nodes, arms, works, choices, costs_of, peaks, decided)
     side = lay_side_by_side(grouping, nodes, arms, works, choices, costs_of, peaks)
     trajectories = tuple(
@@ -103,6 +103,7 @@ def build_plan(
         test_pass_seconds=judging.pass_seconds,
         bytes=sum(p.bytes for p in passes) + test_bytes(needs, n_test),
         peak_bytes=max([peaks.passes, *grouping.peak.values()]),
+        device_peak_bytes=_device_peak(grouping, nodes, peaks),
         trained_epochs=sum(t.epochs for t in trajectories),
         asked_epochs=sum(arm.recipe.total_epochs for arm in arms),
     )
@@ -123,6 +124,12 @@ def build_plan(
         tuple(notes),
         tuple(filter(None, doubts)),
     )
+
+
+def _device_peak(grouping: Grouping, nodes: Sequence[Node], peaks: Peaks) -> int:
+    by_id = {node.id: node for node in nodes}
+    groups = [[by_id[id_] for id_ in group.trajectories] for group in grouping.groups]
+    return peaks.on_device(groups, [group.stacked for group in grouping.groups])
 
 
 def _compile_seconds(

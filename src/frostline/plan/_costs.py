@@ -95,6 +95,11 @@ class CostModel:
     compiled: frozenset[tuple[str, str | None, tuple[str, ...]]] = frozenset()
 
     @property
+    def lanes(self) -> int:
+        """How many stacks of heads are trained at a time: one on an accelerator, which they share."""
+        return self.rates.threads if self.device == "cpu" else 1
+
+    @property
     def layout(self) -> Layout:
         """How maps lie in memory wherever torch computes them."""
         return choose_layout(self.facts, self.device)
@@ -181,8 +186,8 @@ class CostModel:
     def _slowdown(self, epoch: EpochWork) -> float:
         """Return how many times longer training takes on its own number of threads than on all."""
         n = self.rates.threads // self.threads(epoch)
-        if epoch.train_from.name == "head":
-            return 1.0  # a head that is given one of several threads keeps none of them busy
+        if epoch.train_from.name == "head" or self.device != "cpu":
+            return 1.0  # a head that is given one of several threads keeps none of them busy, nor does an accelerator
         # As one of so many side by side, the worst case; between two that were measured, the larger one's.
         lane = next((i for i, lanes in enumerate(self.rates.lanes) if lanes >= n), None)
         return 1.0 if n == 1 or lane is None else self._at(self.rates.slowdowns[lane], epoch.train_from)

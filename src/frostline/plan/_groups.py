@@ -130,7 +130,7 @@ def _price_stacks(
         _seed_heads([arms[node.arm].recipe for node in own], works[own[0].id].n_val, choices[own[0].id])
         for own in nodes
     ]
-    lanes = stack_lanes(seeds, costs.rates.threads)
+    lanes = stack_lanes(seeds, costs.lanes)
     ends = [0.0] * lanes
     for stack in divide_heads(seeds, n_classes, lanes):
         work = works[nodes[min(stack)][0].id]

@@ -23,6 +23,8 @@ __all__ = [
     "ROWS_KEPT_BYTES",
     "ROWS_KEPT_LEAST_BYTES",
     "heads_bytes",
+    "largest_map",
+    "moments",
     "pass_bytes",
     "resident_bytes",
     "trajectory_bytes",
@@ -84,7 +86,7 @@ def pass_bytes(need: Need) -> int:
     facts = need.costs.facts
     rows = PASS_BATCH * sum(facts.resolve(cut).row_bytes for cut in need.cuts)
     images = PASS_BATCH * (1 + FLOAT) * facts.cuts[0].row_bytes
-    inside = PASS_BATCH * WORKSPACE * _largest_map(facts, facts.cuts[0])
+    inside = PASS_BATCH * WORKSPACE * largest_map(facts, facts.cuts[0])
     waiting = min(WAITING_BATCHES * rows, max(WAITING_BYTES, rows))
     return FLOAT * facts.parameters_without_head + PASS_BATCHES * (images + rows) + inside + waiting
 
@@ -96,7 +98,7 @@ def trajectory_bytes(
     facts, batch = costs.facts, recipe.batch_size
     weights = FLOAT * (facts.parameters_without_head + work.head_parameters)
     trained = FLOAT * costs.trained_parameters(work)
-    state = _moments(recipe, phase) * trained
+    state = moments(recipe, phase) * trained
     image = FLOAT * facts.cuts[0].row_bytes
     crossing = image if work.train_from == facts.cuts[0] else work.train_from.row_bytes
     # A hidden layer keeps its input, the sign of what it gives, and dropout's mask.
@@ -104,21 +106,21 @@ def trajectory_bytes(
     ahead = BATCHES_AHEAD * (choice.cut.row_bytes if choice.mode == "cached" else facts.cuts[0].row_bytes) + image
     if choice.mode == "recomputed":
         ahead += choice.cut.row_bytes
-    step = int(batch * (kept + ahead + WORKSPACE * _largest_map(facts, choice.cut)))
+    step = int(batch * (kept + ahead + WORKSPACE * largest_map(facts, choice.cut)))
     logits = 3 * FLOAT * work.n_val * n_classes
     written = CHECKPOINT_COPIES * (trained + state)
     # What a step has freed isn't all given back to the system by the time that the checkpoint is written.
     # What computes rows anew is compiled like a pass's prefix, and has a few images under way.
     anew = choice.mode == "recomputed" and choice.cut != facts.cuts[0]
     engine = ENGINE_BYTES + COMPILED_COPIES * FLOAT * choice.cut.parameters_before if anew else 0
-    inside = PASS_BATCH * WORKSPACE * _largest_map(facts, facts.cuts[0]) if anew else 0
+    inside = PASS_BATCH * WORKSPACE * largest_map(facts, facts.cuts[0]) if anew else 0
     kept_rows = _kept_rows([(choice, recipe, work)])
     return weights + trained + state + step + logits + written + kept_rows + engine + inside
 
 
 def heads_bytes(heads: Sequence[tuple[Choice, Recipe, EpochWork]], costs: CostModel, n_classes: int) -> int:
     """Return what training stacked heads together needs beside what is resident."""
-    lanes = min(costs.rates.threads, len(heads))
+    lanes = min(costs.lanes, len(heads))
     total = 2 * FLOAT * costs.facts.parameters_without_head + _kept_rows(heads)
     total += lanes * READS_AHEAD * max(_rows_at_once(r, w) * c.cut.row_bytes for c, r, w in heads)
     for _, recipe, own in heads:
@@ -133,7 +135,8 @@ def _rows_at_once(recipe: Recipe, work: EpochWork) -> int:
     return min(max(ROWS_AT_ONCE, recipe.batch_size), max(work.n_train, work.n_val))
 
 
-def _moments(recipe: Recipe, phase: int) -> int:
+def moments(recipe: Recipe, phase: int) -> int:
+    """Return how many numbers an optimizer keeps for each that it trains."""
     optimizer = recipe.phases[phase].optimizer
     return 2 if optimizer.name != "sgd" else int(optimizer.momentum > 0)
 
@@ -153,7 +156,7 @@ def _prefix_bytes(need: Need) -> int:
     return FLOAT * max(need.costs.facts.resolve(cut).parameters_before for cut in need.cuts)
 
 
-def _largest_map(facts: BackboneFacts, cut: CutFacts) -> int:
+def largest_map(facts: BackboneFacts, cut: CutFacts) -> int:
     """Return the bytes of the largest tensors between two layers from a cut on, for one image."""
     after = facts.cuts[facts.cuts.index(cut) :]
     return max((each.row_bytes for each in after if each != facts.cuts[0]), default=0)

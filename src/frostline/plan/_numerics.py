@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 if TYPE_CHECKING:
     from frostline.models.facts import BackboneFacts
 
-__all__ = ["Layout", "choose_layout", "choose_threads", "pass_batch_size"]
+__all__ = ["Layout", "Precision", "choose_layout", "choose_threads", "pass_batch_size", "precision_on"]
 
 Layout: TypeAlias = Literal["contiguous", "channels_last"]
 """How the pixels of a map lie in memory."""
+
+Precision: TypeAlias = Literal["ieee", "tf32", "bf16"]
+"""How exactly products are computed: float32; on NVIDIA GPUs, of factors rounded to TF32's 11 bits; bfloat16's 8."""
 
 OPERATIONS_A_THREAD = 1e9
 """Operations of a training step's forward pass that keep one thread busy: another gains little where it has less."""
@@ -52,6 +55,17 @@ def choose_threads(operations: float, available: int) -> int:
         threads *= 2
     # All of them rather than the largest power of two below.
     return available if 2 * threads > available and operations >= available * OPERATIONS_A_THREAD else threads
+
+
+def precision_on(precision: Precision, device: str) -> Precision:
+    """Return the precision that what was trained in one computes in on another kind of device: float32 if not its own.
+
+    Args:
+        precision: that of the run.
+        device: ``cpu``, ``cuda`` or ``mps``.
+    """
+    offered: dict[str, tuple[Precision, ...]] = {"cpu": ("ieee", "bf16"), "cuda": ("ieee", "tf32", "bf16")}
+    return precision if precision in offered.get(device, ()) else "ieee"
 
 
 def pass_batch_size(device: str) -> int:

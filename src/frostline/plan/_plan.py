@@ -173,7 +173,8 @@ class Totals:
     ``test_pass_seconds`` are for bringing the images to a cut. ``training_seconds``, as planned, are less than the
     trajectories' own together where several train side by side.
     ``bytes`` counts the test images too, which are stored for the arm that is chosen; which one isn't known yet, so it
-    is the most that this may take. ``peak_bytes`` is the predicted peak of resident memory, of passes and training.
+    is the most that this may take. ``peak_bytes`` is the predicted peak of resident memory, of passes and training, and
+    ``device_peak_bytes`` that of an accelerator's own; 0 without one.
     """
 
     seconds: float
@@ -184,6 +185,7 @@ class Totals:
     test_pass_seconds: float
     bytes: int
     peak_bytes: int
+    device_peak_bytes: int
     trained_epochs: int
     asked_epochs: int
 

@@ -61,7 +61,10 @@ def lay_side_by_side(
     room = len(trained)
     for node in trained:
         costs = costs_of(arms[node.arm].recipe)
-        room = min(room, 1 if costs.only_here else costs.rates.threads // costs.threads(works[node.id]))
+        room = min(
+            room,
+            1 if costs.only_here or costs.device != "cpu" else costs.rates.threads // costs.threads(works[node.id]),
+        )
         if choices[node.id].mode == "recomputed":
             anew[node.id] = node.epochs * costs.anew_seconds(works[node.id], choices[node.id].cut)
     for n in (2**power for power in range(1, room.bit_length())):

@@ -91,7 +91,7 @@ def _arms(plan: Mapping[str, Any]) -> Table:
             f"Predicted: {whole} in all; {alone} with arms trained alone; {plain} in an ordinary loop (--plain).",
             *(f"Times with ~ are not certain: {doubt}." for doubt in doubts),
             *_side_by_side(plan),
-            f"Peak memory: about {format_bytes(totals['peak_bytes'])}.",
+            f"Peak memory: about {format_bytes(totals['peak_bytes'])}{_on_device(totals)}.",
             *(note for note in plan["notes"] if not note.endswith(said)),
         ),
     )
@@ -101,6 +101,11 @@ def _left_to_train(totals: Mapping[str, Any]) -> str:
     if totals["trained_epochs"] == totals["asked_epochs"]:
         return ", none shared"
     return f", {totals['trained_epochs']:,} of them to train after sharing"
+
+
+def _on_device(totals: Mapping[str, Any]) -> str:
+    peak = totals.get("device_peak_bytes", 0)  # which plans of earlier versions don't have
+    return f", and {format_bytes(peak)} of the device's own" if peak else ""
 
 
 def _side_by_side(plan: Mapping[str, Any]) -> tuple[str, ...]:

@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from frostline.features import autocast
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from frostline.plan import Precision
     from frostline.training._dropout import DropoutStream
 
 __all__ = ["Batch", "evaluate", "train_epoch"]
@@ -25,6 +28,7 @@ def train_epoch(
     scheduler: torch.optim.lr_scheduler.LRScheduler | None,
     stream: DropoutStream,
     on_step: Callable[[int], None],
+    precision: Precision = "ieee",
 ) -> float:
     """Train over the batches once and return the mean loss over images; NaN as soon as a batch's loss isn't finite."""
     model.train()
@@ -33,12 +37,14 @@ def train_epoch(
     for step, (inputs, labels) in enumerate(batches, start=1):
         optimizer.zero_grad(set_to_none=True)
         with stream.drawing():
-            loss = loss_function(model(*inputs), labels)
+            with autocast(precision, labels.device.type):
+                logits = model(*inputs)
+            loss = loss_function(logits.float(), labels)
             loss.backward()
         optimizer.step()
         if scheduler is not None:
             scheduler.step()
-        value = loss.detach().to("cpu", torch.float64)
+        value = loss.detach().cpu().double()  # in this order: MPS has no float64
         if not torch.isfinite(value):
             return float("nan")
         total += value * len(labels)
@@ -48,7 +54,11 @@ def train_epoch(
 
 
 @torch.no_grad()
-def evaluate(model: torch.nn.Module, batches: Iterable[Batch]) -> torch.Tensor:
+def evaluate(model: torch.nn.Module, batches: Iterable[Batch], precision: Precision = "ieee") -> torch.Tensor:
     """Return the logits [N, K] of all batches in eval mode, float32 on the CPU."""
     model.eval()
-    return torch.cat([model(*inputs).float().cpu() for inputs, _ in batches])
+    logits = []
+    for inputs, labels in batches:
+        with autocast(precision, labels.device.type):
+            logits.append(model(*inputs).float().cpu())
+    return torch.cat(logits)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from frostline.plan import Precision
 
 __all__ = ["HeadEpoch", "HeadsTraining"]
 
@@ -44,12 +45,19 @@ class HeadsTraining:
         labels: the training labels, int64 [N].
         classes: the K class names.
         device: where to train.
+        precision: of products.
     """
 
     def __init__(
-        self, specs: Sequence[StackSpec], labels: NDArray[np.int64], classes: Sequence[str], device: torch.device
+        self,
+        specs: Sequence[StackSpec],
+        labels: NDArray[np.int64],
+        classes: Sequence[str],
+        device: torch.device,
+        precision: Precision = "ieee",
     ) -> None:
         self._specs, self._labels, self._classes, self._device = specs, labels, classes, device
+        self._precision = precision
         self._threads = torch.get_num_threads()
         # Dropout draws from the process's one generator, so those stacks take turns; so do kernels on an accelerator.
         self._n_workers = stack_lanes(list(map(_seed_heads, specs)), self._threads) if device.type == "cpu" else 1
@@ -145,7 +153,7 @@ class HeadsTraining:
         for own in divide_heads(seeds, len(self._classes), self._n_workers):
             specs = [replace(kept[i], members=tuple(kept[i].members[j] for j in own[i])) for i in own]
             loss = build_loss(specs[0].recipe, self._labels, self._classes).to(self._device)
-            stack = HeadStack(specs, loss, self._device)
+            stack = HeadStack(specs, loss, self._device, self._precision)
             for index, member in enumerate(stack.members):
                 if states is not None:
                     stack.restore(index, states[member.id])

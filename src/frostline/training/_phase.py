@@ -16,6 +16,7 @@ from frostline.training._layout import apply_layout, in_layout
 from frostline.training._loss import build_loss
 from frostline.training._optimizers import build_optimizer, build_scheduler
 from frostline.training._order import batch_order, batches_in_order
+from frostline.training._pooling import make_pooling_deterministic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from frostline.models import Chain
-    from frostline.plan import Layout
+    from frostline.plan import Layout, Precision
     from frostline.study import Recipe
     from frostline.training._epoch import Batch
     from frostline.training._rows import Rows
@@ -46,6 +47,7 @@ class PhaseTraining:
         device: where to train.
         layout: how maps lie in memory; it decides speed and last bits.
         carried: names that earlier phases changed, so that checkpoints keep them too.
+        precision: of products.
     """
 
     def __init__(
@@ -60,12 +62,15 @@ class PhaseTraining:
         device: torch.device,
         layout: Layout = "contiguous",
         carried: Iterable[str] = (),
+        precision: Precision = "ieee",
     ) -> None:
         self._chain, self._recipe, self._phase = chain, recipe, recipe.phases[phase]
         self._first_epoch, self._labels, self._device = first_epoch, labels, device
-        self._layout = layout
+        self._layout, self._precision = layout, precision
         chain.model.to(device)
         apply_layout(chain.model, layout)
+        if device.type == "cuda":
+            make_pooling_deterministic(chain.model)
         part = chain.model if cut is None else chain.tail(cut)
         self.module = freeze(part, chain, self._phase.train_from, recipe.frozen_norm, recipe.tail_norm)
         self._loss = build_loss(recipe, labels, classes).to(device)
@@ -88,12 +93,13 @@ class PhaseTraining:
             self._scheduler,
             DropoutStream(stream_seed("dropout", self._recipe.seed, number), self._device),
             lambda step: on_step(step, len(order)),
+            self._precision,
         )
 
     def evaluate(self, rows: Rows) -> torch.Tensor:
         """Return the logits [N, K] of rows, in their order."""
         order = batches_in_order(rows.n, self._recipe.batch_size)
-        return evaluate(self.module, self._batches(rows, order, 0))
+        return evaluate(self.module, self._batches(rows, order, 0), self._precision)
 
     def assert_frozen(self) -> None:
         """Raise TrainingError when a parameter or buffer before the frost line has changed."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from frostline.features import run_frozen
+from frostline.features import autocast, run_frozen
 from frostline.models import freeze, frozen_digest
 from frostline.streams import stream_seed
 from frostline.training._dropout import DropoutStream
@@ -24,6 +24,7 @@ from frostline.training._loss import build_loss, has_diverged, score
 from frostline.training._optimizers import build_optimizer, build_scheduler
 from frostline.training._order import batch_order, batches_in_order
 from frostline.training._phase import frozen_changed
+from frostline.training._pooling import make_pooling_deterministic
 from frostline.training._threads import on_threads
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from frostline.models import Chain
-    from frostline.plan import Layout
+    from frostline.plan import Layout, Precision
     from frostline.study import Recipe
 
 __all__ = ["PlainEpoch", "PlainPhase", "train_plain"]
@@ -74,6 +75,7 @@ def train_plain(
     classes: Sequence[str],
     device: torch.device,
     on_step: Callable[[int, int, int], None],
+    precision: Precision = "ieee",
 ) -> Iterator[PlainEpoch]:
     """Train one arm and yield each epoch as it ends; a diverged epoch is the last.
 
@@ -88,8 +90,11 @@ def train_plain(
         classes: the K class names.
         device: where to train.
         on_step: told the epoch (1-based), the step and the number of steps.
+        precision: of products.
     """
     model = chain.model.to(device)
+    if device.type == "cuda":
+        make_pooling_deterministic(model)
     loss_function = build_loss(recipe, train_labels, classes).to(device)
     available, number = torch.get_num_threads(), 0
     for phase, own in zip(recipe.phases, numerics, strict=True):
@@ -105,8 +110,15 @@ def train_plain(
         def inputs_of(
             images: torch.Tensor, prefix: torch.nn.Module | None = prefix, layout: Layout = own.layout
         ) -> tuple[torch.Tensor, ...]:
-            rows = (images.to(device),) if prefix is None else run_frozen(prefix, images, layout, device, available)
-            return in_layout(rows, layout)
+            if prefix is None:
+                return in_layout((images.to(device),), layout)
+            return in_layout(run_frozen(prefix, images, layout, device, available, precision), layout)
+
+        def logits_of(images: torch.Tensor, module: torch.nn.Module = module) -> torch.Tensor:
+            inputs = inputs_of(images)
+            with autocast(precision, device.type):
+                logits: torch.Tensor = module(*inputs)
+            return logits.float()
 
         for _ in range(phase.epochs):
             started = time.perf_counter()
@@ -116,11 +128,11 @@ def train_plain(
             stream = DropoutStream(stream_seed("dropout", recipe.seed, number), device)
             with on_threads(own.threads):
                 for step, positions in enumerate(order, start=1):
-                    inputs = inputs_of(train_images(positions, number))
+                    images = train_images(positions, number)
                     labels = torch.from_numpy(train_labels[positions]).to(device)
                     optimizer.zero_grad()
                     with stream.drawing():
-                        loss = loss_function(module(*inputs), labels)
+                        loss = loss_function(logits_of(images), labels)
                         loss.backward()
                     optimizer.step()
                     if scheduler is not None:
@@ -138,7 +150,7 @@ def train_plain(
             module.eval()
             with torch.no_grad(), on_threads(own.threads):
                 batches = batches_in_order(len(val_labels), recipe.batch_size)
-                logits = torch.cat([module(*inputs_of(val_images(positions))).float().cpu() for positions in batches])
+                logits = torch.cat([logits_of(val_images(positions)).cpu() for positions in batches])
             val_loss, val_accuracy = score(logits, val_labels)
             yield PlainEpoch(number, train_loss, val_loss, val_accuracy, time.perf_counter() - started, logits)
         if frozen_digest(module, chain, phase.train_from, recipe.frozen_norm) != frozen:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from frostline.plan import Precision
     from frostline.study import Phase, Recipe
     from frostline.training._rows import Rows
 
@@ -73,10 +74,18 @@ class HeadStack:
             in the same order. Only one where there is dropout, which draws from one stream.
         loss: the cross-entropy of their recipes.
         device: where to train.
+        precision: of products; in bfloat16 what a layer gives is rounded, too, as autocast has it.
     """
 
-    def __init__(self, specs: Sequence[StackSpec], loss: nn.CrossEntropyLoss, device: torch.device) -> None:
+    def __init__(
+        self,
+        specs: Sequence[StackSpec],
+        loss: nn.CrossEntropyLoss,
+        device: torch.device,
+        precision: Precision = "ieee",
+    ) -> None:
         self._specs, self._device = tuple(specs), device
+        self._dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         self.members = tuple(member for spec in specs for member in spec.members)
         self._recipe, head = specs[0].recipe, specs[0].head
         linear = [layer for layer in head.modules() if isinstance(layer, nn.Linear)]
@@ -200,11 +209,11 @@ class HeadStack:
             heads: which of all, those of G seeds.
             masks: what dropout multiplies hidden layers by, [O, B] each; none for evaluation.
         """
-        weights, biases = [each[heads] for each in self._weights], [each[heads] for each in self._biases]
+        weights, biases = ([each[heads].to(self._dtype) for each in part] for part in (self._weights, self._biases))
         n_seeds, n_units = len(inputs), self._n_heads * biases[0].shape[1]
         # One product for all heads of a seed: they have the same inputs.
         weight, bias = wide(weights[0]).reshape(n_seeds, n_units, -1), biases[0].reshape(n_seeds, n_units, 1)
-        outputs = [torch.baddbmm(bias, weight, inputs).view(*biases[0].shape, -1)]
+        outputs = [torch.baddbmm(bias, weight, inputs.to(self._dtype)).view(*biases[0].shape, -1)]
         for layer, (weight, bias) in enumerate(zip(weights[1:], biases[1:], strict=True)):
             outputs[-1].relu_()
             if masks:
@@ -221,26 +230,28 @@ class HeadStack:
         inputs = filled_up(wide(inputs).transpose(1, 2))
         target, weight = filled_up(target), filled_up(weight)
         outputs = self._forward(inputs, masks=masks)
-        log_p = torch.log_softmax(outputs[-1], dim=1).view(len(batches), self._n_heads, *target.shape[1:])
+        log_p = torch.log_softmax(outputs[-1].float(), dim=1).view(len(batches), self._n_heads, *target.shape[1:])
         losses = (log_p * target.unsqueeze(1)).sum(dim=(2, 3)).neg_().flatten()
         delta = log_p.exp_().mul_(weight[:, None, None]).sub_(target.unsqueeze(1)).view_as(outputs[-1])
+        delta = delta.to(self._dtype)
         gradients: list[torch.Tensor] = []
         for layer in range(len(outputs) - 1, 0, -1):
             gradients[:0] = [torch.bmm(delta, outputs[layer - 1].transpose(1, 2)), delta.sum(dim=2)]
-            delta = torch.bmm(self._weights[layer].transpose(1, 2), delta).mul_(outputs[layer - 1] > 0)
+            delta = torch.bmm(self._weights[layer].to(self._dtype).transpose(1, 2), delta).mul_(outputs[layer - 1] > 0)
             if masks:
                 delta.mul_(masks[layer - 1])
         of_seeds = delta.view(len(batches), -1, delta.shape[2])
+        inputs = inputs.to(self._dtype)
         first = torch.bmm(of_seeds, inputs.transpose(1, 2)).view(*self._weights[0].shape[:2], -1)
         gradients[:0] = [first[:, :, : self._weights[0].shape[2]], delta.sum(dim=2)]
-        return losses, [in_rows(gradient) for gradient in gradients]
+        return losses, [in_rows(gradient.float()) for gradient in gradients]
 
     def _draw_masks(self, n_images: int, stream: DropoutStream) -> list[torch.Tensor]:
         """Draw dropout for a batch, [O, B] for each hidden layer: once, as heads of one seed draw the same alone."""
         if not self._dropout:
             return []
         sizes = [bias.shape[1] for bias in self._biases[:-1]]
-        return [filled_up(stream.noise((n_images, size), self._dropout).T) for size in sizes]
+        return [filled_up(stream.noise((n_images, size), self._dropout).T).to(self._dtype) for size in sizes]
 
 
 def _reads(

@@ -13,16 +13,18 @@ from subprocess import PIPE, Popen
 from typing import IO, TYPE_CHECKING, Any
 
 from frostline.errors import FrostlineError
-from frostline.execution import _busy
+from frostline.machine import _busy
+from frostline.machine._place import CPU
 
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from frostline.machine._place import Place
     from frostline.models.facts import BackboneFacts
 
 __all__ = ["Answer", "Bench", "NotBuiltError", "PieceLostError", "Refused", "Request", "how_it_ended"]
 
-MODULE = "frostline.execution._bench_process"
+MODULE = "frostline.machine._bench_process"
 
 
 class NotBuiltError(FrostlineError, RuntimeError):
@@ -45,6 +47,7 @@ class Request:
     most_share: float
     piece: str
     arguments: tuple[Any, ...] = ()
+    place: Place = CPU
 
 
 @dataclass(frozen=True)
@@ -94,10 +97,10 @@ class Bench:
                 [sys.executable, "-m", MODULE], stdin=PIPE, stdout=PIPE, stderr=self._errors, env=environment
             )
 
-    def prepare(self, facts: BackboneFacts, threads: int | None) -> None:
+    def prepare(self, facts: BackboneFacts, threads: int | None, place: Place = CPU) -> None:
         """Have a network built meanwhile, so that it is there when its pieces are asked for."""
         with suppress(PieceLostError):
-            self._send(Request(facts, threads, _busy.MOST_SHARE, "nothing"))
+            self._send(Request(facts, threads, _busy.MOST_SHARE, "nothing", (), place))
 
     def settle(self) -> None:
         """Wait until the process does nothing, so that it doesn't disturb what is timed elsewhere."""

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from frostline.execution import _busy
-from frostline.execution._busy import Meter, Watch, kernel_meter, probe_meter
+from frostline.machine import _busy
+from frostline.machine._busy import Meter, Watch, kernel_meter, probe_meter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

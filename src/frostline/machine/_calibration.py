@@ -6,14 +6,15 @@ import json
 import os
 import platform
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from frostline.execution._bench import Bench
-from frostline.execution._busy import Watch
-from frostline.execution._engine_timing import engine_rate
-from frostline.execution._gathering import TRAINING, Gathering
+from frostline.machine._bench import Bench
+from frostline.machine._busy import Watch
+from frostline.machine._engine_timing import engine_rate
+from frostline.machine._gathering import TRAINING, Gathering
+from frostline.machine._place import CPU, Place
 from frostline.models import find_own
 from frostline.places import cache_directory
 from frostline.plan import Rates, choose_layout
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from frostline.execution._engine_timing import Situation
     from frostline.features import EngineRate
+    from frostline.machine._engine_timing import Situation
     from frostline.models.facts import BackboneFacts
 
 __all__ = ["Asked", "Known", "known_rates", "measure_rates", "measured_cuts", "rates_path", "read_known"]
@@ -40,12 +41,13 @@ class Asked:
     """What a study asks of a backbone's rates.
 
     ``cuts`` are where training starts; ``beside`` those of them from which training doesn't take every thread;
-    ``engine`` runs the prefix.
+    ``engine`` runs the prefix, on the device and in the precision of ``place``.
     """
 
     cuts: frozenset[str]
     beside: frozenset[str] = frozenset()
     engine: str = "openvino"
+    place: Place = CPU
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def known_rates(facts: BackboneFacts, asked: Asked) -> Rates | None:
 
     Rates in doubt, such as those measured while the machine was busy, are remembered for what they cover alone.
     """
-    known = read_known(rates_path(facts.backbone, facts.image_size, asked.engine))
+    known = read_known(rates_path(facts.backbone, facts.image_size, asked.engine, asked.place))
     if known.rates is None or known.rates.doubt or not (asked.cuts <= known.cuts and asked.beside <= known.beside):
         return None
     return known.rates
@@ -82,7 +84,7 @@ def measure_rates(
     if bench is None:
         with Bench() as own:
             return measure_rates(facts, asked, situation, own)
-    path = rates_path(facts.backbone, facts.image_size, asked.engine)
+    path = rates_path(facts.backbone, facts.image_size, asked.engine, asked.place)
     known = read_known(path)
     cuts, beside = asked.cuts | known.cuts, asked.beside | known.beside
     rates = _measure(facts, replace(asked, cuts=cuts, beside=beside), situation, bench)
@@ -90,6 +92,7 @@ def measure_rates(
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(f".{os.getpid()}")
         identity = {"backbone": facts.backbone, "image_size": facts.image_size, "engine": asked.engine}
+        identity |= asdict(asked.place)
         record = {**identity, "cuts": sorted(cuts), "beside": sorted(beside), "rates": rates.to_json()}
         temporary.write_text(json.dumps(record))
         temporary.replace(path)
@@ -111,26 +114,26 @@ def _measure(facts: BackboneFacts, asked: Asked, situation: Situation | None, be
 
     A run's prefix is compiled here, where the run uses it; all else in a process of its own.
     """
-    from frostline.execution import _timing as timing
-    from frostline.execution._lanes import lane_numbers
+    from frostline.machine import _timing as timing
+    from frostline.machine._lanes import lane_numbers
 
     names = measured_cuts(facts, asked.cuts)
     watch = Watch()
     engine: EngineRate | None
     if situation is None:
-        gathering = Gathering(bench, facts, None)
+        gathering = Gathering(bench, facts, None, asked.place)
         engine = gathering.take("engine", asked, otherwise=None)
         threads = gathering.take("threads", otherwise=os.cpu_count() or 1)
     else:
         import torch
 
         threads = torch.get_num_threads()
-        gathering = Gathering(bench, facts, threads)
-        bench.prepare(facts, threads)
+        gathering = Gathering(bench, facts, threads, asked.place)
+        bench.prepare(facts, threads, asked.place)
         engine = engine_rate(facts, asked, situation, watch, bench.settle)
     last = max(facts.cuts[-1].flops_before, 1)
     per_operation = None if engine is None else 2 * engine.seconds / last  # torch itself is slower than engines
-    layout = choose_layout(facts, "cpu")
+    layout = choose_layout(facts, asked.place.kind)
     tails = []
     for name in names:
         is_asked = name == "head" or name in asked.cuts
@@ -145,7 +148,7 @@ def _measure(facts: BackboneFacts, asked: Asked, situation: Situation | None, be
     slowdowns = tuple(
         tuple(
             gathering.take("training side by side", name, layout, alone, n, otherwise=float(n))
-            if name in asked.beside
+            if name in asked.beside and asked.place.kind == "cpu"
             else float(n)
             for name, (_, alone) in zip(names, tails, strict=True)
         )
@@ -187,10 +190,10 @@ def measured_cuts(facts: BackboneFacts, cuts: Iterable[str]) -> list[str]:
     return [cut.name for cut in facts.cuts if cut.name in wanted]
 
 
-def rates_path(backbone: str, image_size: int, engine: str) -> Path:
-    """Return where the rates of a backbone at an image size are kept, for this machine and these packages."""
+def rates_path(backbone: str, image_size: int, engine: str, place: Place = CPU) -> Path:
+    """Return where the rates of a backbone at an image size are kept, for this machine, device and these packages."""
     versions = "-".join(metadata.version(name) for name in ("torch", "openvino"))
     own = find_own(backbone)
     named = backbone if own is None else f"{backbone}-{own.code[:12]}"
-    name = f"{named}-{image_size}-{engine}-{MACHINE}-{versions}-{WAY}.json"
+    name = f"{named}-{image_size}-{engine}{place.key}-{MACHINE}-{versions}-{WAY}.json"
     return cache_directory() / "calibration" / name.replace("/", "_").replace(":", "_")

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from frostline.execution._busy import Watch
-    from frostline.execution._calibration import Asked
     from frostline.features import EngineRate, Engines
+    from frostline.machine._busy import Watch
+    from frostline.machine._calibration import Asked
     from frostline.models import Backbone
     from frostline.models.facts import BackboneFacts
 
@@ -79,14 +79,15 @@ def engine_rate(
         backbone.weights_digest,
         backbone.preprocessing,
         names,
-        pass_batch_size("cpu"),
+        pass_batch_size(asked.place.kind),
         (asked.engine,),
-        "cpu",
-        choose_layout(facts, "cpu"),
+        asked.place.device,
+        choose_layout(facts, asked.place.kind),
+        asked.place.precision,
     )
     request = EngineRequest(
         key,
-        lambda: build_chain(backbone, 10, Head(), 0).prefix(names),
+        lambda: build_chain(backbone, 10, Head(), 0).prefix(names).to(asked.place.device),
         lambda images: normalise(images, backbone.preprocessing),
         [shape for cut in cuts for shape in cut.shapes],
         lambda: situation.images,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from frostline.execution import _busy
-from frostline.execution._bench import Answer, NotBuiltError, PieceLostError, Request
+from frostline.machine import _busy
+from frostline.machine._bench import Answer, NotBuiltError, PieceLostError, Request
+from frostline.machine._place import CPU
 
 if TYPE_CHECKING:
-    from frostline.execution._bench import Bench
-    from frostline.execution._pieces import Pieces
+    from frostline.machine._bench import Bench
+    from frostline.machine._pieces import Pieces
+    from frostline.machine._place import Place
     from frostline.models.facts import BackboneFacts
 
 __all__ = ["Gathering"]
@@ -30,8 +32,8 @@ KEPT = 4.0
 class Gathering:
     """Asks for pieces of a backbone, on so many threads, and goes on without those that are lost."""
 
-    def __init__(self, bench: Bench, facts: BackboneFacts, threads: int | None) -> None:
-        self._bench, self._facts, self._threads = bench, facts, threads
+    def __init__(self, bench: Bench, facts: BackboneFacts, threads: int | None, place: Place = CPU) -> None:
+        self._bench, self._facts, self._threads, self._place = bench, facts, threads, place
         self._lost: list[str] = []
         self._own: Pieces | None = None
         self.disturbed = False
@@ -53,11 +55,13 @@ class Gathering:
         """Ask the bench, and this process for a network that nobody else knows, such as one defined in a notebook."""
         if self._own is None:
             try:
-                return self._bench.ask(Request(self._facts, self._threads, _busy.MOST_SHARE, piece, arguments))
+                return self._bench.ask(
+                    Request(self._facts, self._threads, _busy.MOST_SHARE, piece, arguments, self._place)
+                )
             except NotBuiltError:
-                from frostline.execution._pieces import Pieces
+                from frostline.machine._pieces import Pieces
 
-                self._own = Pieces(self._facts, _busy.MOST_SHARE)
+                self._own = Pieces(self._facts, _busy.MOST_SHARE, self._place)
         try:
             return Answer(self._own.take(piece, arguments), self._own.disturbed)
         except Exception as error:  # as there

@@ -9,10 +9,10 @@ import pytest
 from tests.execution.studies import RESNET, small_study
 
 import frostline
-from frostline.execution import _calibration
-from frostline.execution._calibration import Asked
-from frostline.execution._gathering import TRAINING
 from frostline.execution.events import Event, Notice
+from frostline.machine import _calibration
+from frostline.machine._calibration import Asked
+from frostline.machine._gathering import TRAINING
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,11 +13,11 @@ from tests.execution.rates import made_up
 from tests.execution.studies import RESNET, numbers_of, small_study
 
 import frostline
-from frostline.execution import _bench, _calibration
-from frostline.execution._bench import Answer, Bench, PieceLostError, Request, how_it_ended
-from frostline.execution._calibration import Asked
-from frostline.execution._gathering import MOST_LOST, TRAINING, Gathering
 from frostline.execution.events import Event, Notice
+from frostline.machine import _bench, _calibration
+from frostline.machine._bench import Answer, Bench, PieceLostError, Request, how_it_ended
+from frostline.machine._calibration import Asked
+from frostline.machine._gathering import MOST_LOST, TRAINING, Gathering
 from frostline.plan import choose_layout
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 # A process that answers every piece with a number, but ends at some of them, as native code may.
 FAKE = """
 import os, signal, sys
-from frostline.execution._bench import Answer, Refused
-from frostline.execution._pipes import read_messages, take_output, write_message
+from frostline.machine._bench import Answer, Refused
+from frostline.machine._pipes import read_messages, take_output, write_message
 answers, asked = take_output(), read_messages()
 while True:
     request = asked.get()
