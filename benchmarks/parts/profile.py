@@ -27,7 +27,7 @@ COSTS = {
     "loading torch._dynamo, which torchvision, timm and torch.export need": ("torch/_dynamo/__init__.py", "<module>"),
     "loading timm": ("timm/__init__.py", "<module>"),
     "tracing the network and counting its operations": ("models/_measured.py", "_measure"),
-    "measuring: the process beside, which starts meanwhile": ("execution/_gathering.py", "take"),
+    "measuring: the process beside, which starts meanwhile": ("machine/_gathering.py", "take"),
     "compiling: exporting the prefix": ("torch/export/__init__.py", "export"),
     "compiling: converting it for OpenVINO": ("ovc/convert.py", "convert_model"),
     "feature passes": ("execution/_passes.py", "make_pass"),
