@@ -13,7 +13,7 @@ READY := $(ENV)/.ready-$(DIGEST)
 # The checkout's own sources, whichever checkout set the environment up.
 export PYTHONPATH := $(CURDIR)/src
 
-.PHONY: study test test-slow benchmark check lint format setup clean
+.PHONY: study test test-slow test-lowest benchmark gpu gpu-wheels check lint format setup clean
 
 study: setup
 	$(BIN)/python -m frostline run starter
@@ -25,9 +25,33 @@ test: setup
 test-slow: setup
 	$(BIN)/python -m pytest -m slow
 
+# The default tests on the oldest versions that pyproject.toml allows. What these libraries warn of among themselves is
+# none of ours.
+LOWEST := $(if $(VENV),$(VENV)/lowest,.venv-lowest)
+LOWEST_READY := $(LOWEST)/.ready-$(shell cat constraints-lowest.txt pyproject.toml | sha256sum | cut -c1-12)
+
+test-lowest: $(LOWEST_READY)
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -n 2 --dist loadgroup -W default::DeprecationWarning \
+	  -W default::FutureWarning
+
+$(LOWEST_READY): constraints-lowest.txt pyproject.toml
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check hatchling editables
+	$(LOWEST)/bin/python -m pip install --disable-pip-version-check --no-build-isolation -c constraints-lowest.txt \
+	  -e '.[starter,pandas]' hypothesis pytest pytest-timeout pytest-xdist
+	touch $(LOWEST_READY)
+
 # Some or all of: make benchmark PARTS="frozen sweep"
 benchmark: setup
 	$(BIN)/python -m benchmarks $(PARTS)
+
+# Checks and times everything on a GPU in 8 minutes, on a machine that has torch, torchvision, timm and pytest but no
+# network: fill .gpu/wheels by make gpu-wheels elsewhere, copy the checkout there, and see .gpu/results.
+gpu:
+	$(PYTHON) -m benchmarks.gpu $(OPTIONS)
+
+gpu-wheels: setup
+	$(BIN)/python -m benchmarks.gpu.wheels .gpu/wheels
 
 lint: setup
 	$(BIN)/ruff check .
@@ -50,4 +74,4 @@ $(READY): constraints.txt pyproject.toml
 	touch $(READY)
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-lowest .mypy_cache .ruff_cache .pytest_cache

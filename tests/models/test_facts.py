@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+import timm
 import torchvision
 
 from frostline.errors import ModelError
@@ -196,6 +197,8 @@ def test_known_backbones_are_classifiers() -> None:
     ],
 )
 def test_backbones_that_cannot_be_used(name: str, image_size: int, message: str) -> None:
+    if name.startswith("timm:deepseek") and name.removeprefix("timm:") not in timm.list_models():
+        pytest.skip(f"timm {timm.__version__} has no {name} yet")
     with pytest.raises(ModelError, match=message):
         backbone_facts(name, image_size)
 

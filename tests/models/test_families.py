@@ -18,6 +18,7 @@ LARGE = ("timm:deepseek_vit_412m", "regnet_y_128gf", "vit_h_14")
 """Gigabytes of numbers: for the script alone."""
 
 
+@pytest.mark.skipif(timm.__version__ < "1.0.31", reason="docs/backbones.md is about a later timm")
 def test_every_family_of_timm_is_tried() -> None:
     # Another test may have registered networks of its own.
     assert set(FAMILIES) == {name for name in timm.list_modules() if hasattr(timm.models, name)}
