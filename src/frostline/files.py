@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +21,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["FileBatch", "save_file", "sync_file", "sync_folder", "write_atomically"]
+__all__ = ["FileBatch", "keep_json", "save_file", "sync_file", "sync_folder", "write_atomically"]
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -54,6 +55,12 @@ def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> Non
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
+
+
+def keep_json(path: Path, record: object) -> None:
+    """Write what can be made again, so that it needn't be; where nothing can be written, nothing is."""
+    with contextlib.suppress(OSError):
+        write_atomically(path, json.dumps(record).encode(), durable=False)
 
 
 def save_file(path: Path, content: bytes) -> None:

@@ -11,7 +11,7 @@ import torch
 from tests.execution.studies import RESNET, small_study
 
 import frostline
-from frostline.execution import _prepare
+from frostline.execution import _planning
 from frostline.machine import _calibration, _place, _timing
 from frostline.machine._place import CPU, Place
 from frostline.models import build_chain, load_backbone
@@ -31,7 +31,7 @@ def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device="cuda": names[str(device)])
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    monkeypatch.setattr(_prepare, "may_have_accelerator", lambda: True)
+    monkeypatch.setattr(_planning, "may_have_accelerator", lambda: True)
 
 
 @pytest.mark.usefixtures("two_gpus")

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from frostline.data._dataset import Skipped
 from frostline.data._plugins import decoders
+from frostline.files import keep_json
 from frostline.places import cache_directory
 
 if TYPE_CHECKING:
@@ -61,13 +61,8 @@ def recall(key: str, n: int) -> list[Outcome] | None:
 def remember(key: str, outcomes: Sequence[Outcome]) -> None:
     """Keep outcomes, and of all that are kept the latest; where nothing can be written, nothing is."""
     path = _path(key)
+    keep_json(path, [each if isinstance(each, str) else (each.item, each.reason) for each in outcomes])
     with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(f".{os.getpid()}")
-        temporary.write_text(
-            json.dumps([each if isinstance(each, str) else (each.item, each.reason) for each in outcomes])
-        )
-        temporary.replace(path)
         latest = sorted(path.parent.iterdir(), key=lambda each: each.stat().st_mtime_ns, reverse=True)
         for old in latest[KEPT:]:
             old.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from frostline.execution._checks import check_networks
     from frostline.execution._loading import load_arm
-    from frostline.execution._prepare import plan_study
+    from frostline.execution._planning import plan_study
     from frostline.execution._remeasuring import Measured, measure_anew
     from frostline.execution._run import run
 
@@ -22,7 +22,7 @@ _WHERE = {
     "check_networks": "_checks",
     "load_arm": "_loading",
     "measure_anew": "_remeasuring",
-    "plan_study": "_prepare",
+    "plan_study": "_planning",
     "run": "_run",
 }
 

@@ -21,7 +21,8 @@ from frostline.execution._files import RunFiles
 from frostline.execution._networks import Networks
 from frostline.execution._own import knows_networks
 from frostline.execution._plain import plain_trajectory, run_plain
-from frostline.execution._prepare import Prepared, check_cache_policy, is_measured, prepare, read_data
+from frostline.execution._planning import check_cache_policy
+from frostline.execution._prepare import Prepared, is_measured, prepare, read_data
 from frostline.execution._recorder import LedgerRecorder
 from frostline.execution._resuming import decided_by, describe_basis, find_finished, take_up
 from frostline.execution._row_room import make_row_room

@@ -13,7 +13,7 @@ from frostline.errors import LedgerError, closest
 from frostline.ledger._claims import Claims
 from frostline.ledger._database import Database
 from frostline.ledger._folders import keep_folder, make_folder
-from frostline.ledger._reading import find_run, read_epochs, read_passes, read_record, read_runs
+from frostline.ledger._reading import find_run, read_epochs, read_passes, read_record, read_runs, read_runs_of
 from frostline.ledger._writing import (
     begin_session,
     now_text,
@@ -21,6 +21,7 @@ from frostline.ledger._writing import (
     stored,
     touch_session,
     write_epoch,
+    write_pass,
     write_run,
     write_status,
 )
@@ -140,20 +141,13 @@ class Ledger:
         Those are runs that are not complete: interrupted, killed, or failed.
         """
         with self._database.reading() as connection:
-            rows = connection.execute(
-                "SELECT run FROM runs WHERE study_digest = ? AND mode = ? AND status != 'complete' ORDER BY seq DESC",
-                (study_digest, mode),
-            ).fetchall()
-        return [run for (run,) in rows if not self._is_claimed(run)]
+            runs = read_runs_of(connection, study_digest, mode, complete=False)
+        return [run for run in runs if not self._is_claimed(run)]
 
     def finished(self, study_digest: str, mode: str) -> list[str]:
         """Return the complete runs of a study, the newest first."""
         with self._database.reading() as connection:
-            rows = connection.execute(
-                "SELECT run FROM runs WHERE study_digest = ? AND mode = ? AND status = 'complete' ORDER BY seq DESC",
-                (study_digest, mode),
-            ).fetchall()
-        return [run for (run,) in rows]
+            return read_runs_of(connection, study_digest, mode, complete=True)
 
     def reopen(
         self,
@@ -219,15 +213,7 @@ class Ledger:
     def record_pass(self, run: str, row: PassRow) -> None:
         """Record a feature pass, or a part of one, which adds to the others; one found in the cache adds nothing."""
         with self._recording(run) as connection:
-            connection.execute(
-                "INSERT INTO passes (run, name, n_images, n_passed, n_bytes, seconds, engine, recorded, provenance) "
-                "SELECT run, ?, ?, ?, ?, ?, ?, ?, provenance FROM runs WHERE run = ? "
-                "ON CONFLICT (run, name) DO UPDATE SET n_passed = n_passed + excluded.n_passed, "
-                "n_bytes = CASE n_passed WHEN 0 THEN 0 ELSE n_bytes END + excluded.n_bytes, "
-                "seconds = CASE n_passed WHEN 0 THEN 0 ELSE seconds END + excluded.seconds "
-                "WHERE excluded.n_passed > 0",
-                (row.name, row.n_images, row.n_passed, row.n_bytes, row.seconds, row.engine, now_text(), run),
-            )
+            write_pass(connection, run, row)
 
     def passes(self, run: str) -> list[PassRow]:
         """Return a run's feature passes."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["find_run", "read_epochs", "read_passes", "read_record", "read_runs"]
+__all__ = ["find_run", "read_epochs", "read_passes", "read_record", "read_runs", "read_runs_of"]
 
 
 def read_epochs(connection: sqlite3.Connection, run: str, trajectory: str) -> list[EpochRow]:
@@ -29,6 +29,16 @@ def read_passes(connection: sqlite3.Connection, run: str) -> list[PassRow]:
         PassRow(row["name"], row["n_images"], row["n_passed"], row["n_bytes"], row["seconds"], row["engine"])
         for row in connection.execute("SELECT * FROM passes WHERE run = ? ORDER BY rowid", (run,))
     ]
+
+
+def read_runs_of(connection: sqlite3.Connection, study_digest: str, mode: str, *, complete: bool) -> list[str]:
+    """Return the runs of a study that are complete, or those that aren't, the newest first."""
+    rows = connection.execute(
+        f"SELECT run FROM runs WHERE study_digest = ? AND mode = ? AND status {'=' if complete else '!='} 'complete' "
+        "ORDER BY seq DESC",
+        (study_digest, mode),
+    )
+    return [run for (run,) in rows]
 
 
 def read_runs(connection: sqlite3.Connection, is_claimed: Callable[[str], bool]) -> list[RunRow]:

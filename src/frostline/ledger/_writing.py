@@ -14,7 +14,7 @@ from frostline.errors import LedgerError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from frostline.ledger._records import ArmEntry, EpochRow, Took
+    from frostline.ledger._records import ArmEntry, EpochRow, PassRow, Took
 
 __all__ = [
     "begin_session",
@@ -23,6 +23,7 @@ __all__ = [
     "stored",
     "touch_session",
     "write_epoch",
+    "write_pass",
     "write_run",
     "write_status",
 ]
@@ -51,6 +52,19 @@ def write_epoch(connection: Any, run: str, trajectory: str, row: EpochRow) -> No
             now_text(),
             run,
         ),
+    )
+
+
+def write_pass(connection: Any, run: str, row: PassRow) -> None:
+    """Write a feature pass; parts of one add up, and what was found in the cache adds nothing."""
+    connection.execute(
+        "INSERT INTO passes (run, name, n_images, n_passed, n_bytes, seconds, engine, recorded, provenance) "
+        "SELECT run, ?, ?, ?, ?, ?, ?, ?, provenance FROM runs WHERE run = ? "
+        "ON CONFLICT (run, name) DO UPDATE SET n_passed = n_passed + excluded.n_passed, "
+        "n_bytes = CASE n_passed WHEN 0 THEN 0 ELSE n_bytes END + excluded.n_bytes, "
+        "seconds = CASE n_passed WHEN 0 THEN 0 ELSE seconds END + excluded.seconds "
+        "WHERE excluded.n_passed > 0",
+        (row.name, row.n_images, row.n_passed, row.n_bytes, row.seconds, row.engine, now_text(), run),
     )
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import platform
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
+from frostline.files import keep_json
 from frostline.machine._bench import Bench
 from frostline.machine._busy import Watch
 from frostline.machine._engine_timing import engine_rate
@@ -88,14 +88,9 @@ def measure_rates(
     known = read_known(path)
     cuts, beside = asked.cuts | known.cuts, asked.beside | known.beside
     rates = _measure(facts, replace(asked, cuts=cuts, beside=beside), situation, bench)
-    with suppress(OSError):  # rates that can't be kept are measured again next time
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(f".{os.getpid()}")
-        identity = {"backbone": facts.backbone, "image_size": facts.image_size, "engine": asked.engine}
-        identity |= asdict(asked.place)
-        record = {**identity, "cuts": sorted(cuts), "beside": sorted(beside), "rates": rates.to_json()}
-        temporary.write_text(json.dumps(record))
-        temporary.replace(path)
+    identity = {"backbone": facts.backbone, "image_size": facts.image_size, "engine": asked.engine}
+    identity |= asdict(asked.place)
+    keep_json(path, {**identity, "cuts": sorted(cuts), "beside": sorted(beside), "rates": rates.to_json()})
     return rates
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import urlparse
 
 from frostline.errors import ModelError, closest
+from frostline.files import keep_json
 from frostline.models._own import PY, find_own, own_names
 from frostline.models.facts import library_versions
 from frostline.places import cache_directory
@@ -83,11 +83,7 @@ def _names(cache: str) -> tuple[dict[str, Listed], frozenset[str]]:
     import timm
 
     tagged = sorted(TIMM + name for name in timm.list_pretrained() if TIMM + name.partition(".")[0] in names)
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(f".{os.getpid()}")
-        temporary.write_text(json.dumps({"names": names, "tagged": tagged}))
-        temporary.replace(path)
+    keep_json(path, {"names": names, "tagged": tagged})
     return names, frozenset(tagged)
 
 

@@ -6,10 +6,7 @@ from a small JSON file in the cache directory.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import tempfile
 from dataclasses import asdict, dataclass
 from functools import cache, lru_cache
 from hashlib import sha256
@@ -17,6 +14,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from frostline.errors import ModelError, closest
+from frostline.files import keep_json
 from frostline.models._own import find_own
 from frostline.places import cache_directory
 
@@ -180,7 +178,7 @@ def _facts(backbone: str, image_size: int, any_size: bool, code: str, place: str
     from frostline.models._measured import measure_backbone
 
     facts = measure_backbone(backbone, image_size, any_size)
-    _write(path, {"key": key, "facts": asdict(facts)})
+    keep_json(path, {"key": key, "facts": asdict(facts)})
     return facts
 
 
@@ -201,13 +199,3 @@ def _read(path: Path, key: dict[str, Any]) -> BackboneFacts | None:
 def _frozen(value: Any) -> Any:
     """Turn the lists that JSON gives back into tuples, all the way down."""
     return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
-
-
-def _write(path: Path, record: dict[str, Any]) -> None:
-    """Store facts atomically; facts that can't be stored are measured again next time, which costs only seconds."""
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-        with os.fdopen(handle, "w") as file:
-            json.dump(record, file)
-        os.replace(temporary, path)  # noqa: PTH105
