@@ -10,7 +10,7 @@ from tests.execution.studies import RESNET, small_study
 import frostline
 from frostline.errors import StudyError
 from frostline.execution import check_networks
-from frostline.execution.events import Event, StepProgress
+from frostline.execution.events import Event, Preparing, StepProgress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +42,7 @@ def test_a_batch_of_one_that_a_network_cannot_take_is_refused_before_anything_is
     events: list[Event] = []
     with pytest.raises(StudyError, match=expected):
         frostline.run(study, plain=plain, workspace=tmp_path / "runs", listener=events.append)
-    assert events == []
+    assert not [event for event in events if not isinstance(event, Preparing)]
     assert not (tmp_path / "runs").exists()
 
 

@@ -11,6 +11,7 @@ from tests.execution.studies import RESNET, numbers_of, small_study
 
 import frostline
 from frostline.errors import FrostlineError
+from frostline.execution import _artifacts
 from frostline.execution.events import Notice
 from frostline.versions import installed_version
 
@@ -33,6 +34,7 @@ def no_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setitem(sys.modules, "openvino", None)
     monkeypatch.setattr(metadata, "version", installed)
+    monkeypatch.setattr(_artifacts, "_versions", _artifacts._versions.__wrapped__)  # asked anew, not remembered
     assert installed_version("openvino") == "none"
 
 

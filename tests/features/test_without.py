@@ -49,7 +49,7 @@ def test_rows_are_the_same_without(
 ) -> None:
     lack(monkeypatch)
     if not held:
-        monkeypatch.setattr("frostline.features._features.HELD_BYTES", 0)
+        monkeypatch.setattr("frostline.features._held.HeldMemory.take", lambda *_: False)
     run(store, ["layer4", "head"])
     order = np.random.Generator(np.random.PCG64(0)).permutation(N)
     for spec, rows in zip(make_specs(["layer4", "head"]), expected(["layer4", "head"]), strict=True):
