@@ -34,25 +34,25 @@ class Index:
         self.offset = np.concatenate([np.arange(size, dtype=np.int64) for size in sizes] or [np.empty(0, np.int64)])
 
     @cached_property
-    def _sorted(self) -> tuple[ImageIds, NDArray[np.int64]]:
-        """All images by the first half of their names, and which row each is of."""
+    def _sorted(self) -> tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.int64]]:
+        """Both halves of all names, [M], in the order of the first, and which row each is of."""
         ids = np.concatenate([segment.ids for segment in self.segments] or [np.empty((0, 2), np.uint64)])
         order = np.argsort(ids[:, 0], kind="stable")
-        return ids[order], order
+        return ids[order, 0], ids[order, 1], order
 
     def locate(self, ids: ImageIds) -> NDArray[np.int64]:
         """Return for each image, [N, 2], which of the M rows is its own; -1 where none is. Of several, the first."""
-        known, order = self._sorted
-        if not len(known):
-            return np.full(len(ids), -1, dtype=np.int64)
-        at = np.searchsorted(known[:, 0], ids[:, 0])
+        first, second, order = self._sorted
         found = np.full(len(ids), -1, dtype=np.int64)
-        left = np.arange(len(ids))
+        # Looked up in order, which is several times as fast as at random.
+        left = np.argsort(ids[:, 0], kind="stable")
+        at = np.empty(len(ids), dtype=np.int64)
+        at[left] = np.searchsorted(first, ids[left, 0])
         # Names that share their first half, which chance alone never makes, are next to each other.
         while len(left):
-            left = left[at[left] < len(known)]
-            left = left[known[at[left], 0] == ids[left, 0]]
-            same = known[at[left], 1] == ids[left, 1]
+            left = left[at[left] < len(first)]
+            left = left[first[at[left]] == ids[left, 0]]
+            same = second[at[left]] == ids[left, 1]
             found[left[same]] = order[at[left[same]]]
             left = left[~same]
             at[left] += 1
