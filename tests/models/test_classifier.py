@@ -34,7 +34,7 @@ def images(size: int) -> torch.Tensor:
                 ("deit_tiny_distilled_patch16_224", 64, "classifier"),
                 ("iformer_t", 64, "head.head.l"),
                 ("resnetv2_18", 64, "classifier"),
-                ("dpn48b", 64, "classifier"),
+                ("dpn48b", 64, "classifier_"),
                 ("volo_d1_224", 64, "classifier"),
                 ("repvit_m1", 64, "classifier"),
                 ("swiftformer_xs", 64, "classifier"),
@@ -46,7 +46,7 @@ def images(size: int) -> torch.Tensor:
                 ("vit_base_patch16_siglip_224", 64, "head"),
                 ("vit_base_patch16_224.mae", 64, "head"),
                 ("eva02_tiny_patch14_224", 224, "head"),
-                ("resnet50_clip", 64, "head.fc"),
+                ("resnet50_clip", 64, "classifier"),
                 ("sam2_hiera_tiny", 64, "head.fc"),
             ]
         ),

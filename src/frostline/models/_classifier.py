@@ -98,10 +98,19 @@ def _find_in_timm(module: nn.Module) -> _Classifier:
         ]
         if len(widest) == 1 and widest[0] is last[-1]:
             inner = next(name for name, layer in classifier.named_modules() if layer is last[-1])
-            return _Classifier("linear", _widened(module, ".".join(filter(None, (path, inner)))))
+            full = ".".join(filter(None, (path, inner)))
+            # The projection of an attention pool is applied to every position, before one of them is taken.
+            if not isinstance(module.get_submodule(full.rpartition(".")[0]), _attention_pools()):
+                return _Classifier("linear", _widened(module, full))
     own = classifier if isinstance(classifier, (tuple, list)) else (classifier,)
     paths = [name for name, layer in modules.items() if any(layer is one for one in own)]
     return _Classifier("other", tuple(dict.fromkeys((*several, *paths))))
+
+
+def _attention_pools() -> tuple[type[nn.Module], ...]:
+    from timm.layers import AttentionPool2d, RotAttentionPool2d
+
+    return AttentionPool2d, RotAttentionPool2d
 
 
 def _widened(module: nn.Module, path: str) -> tuple[str, ...]:
