@@ -44,7 +44,7 @@ def study() -> Study:
     return small_study(*ARMS, **RESNET)
 
 
-@pytest.fixture(scope="module", params=["openvino", "torch", "plain"])
+@pytest.fixture(scope="module", params=["openvino", pytest.param("torch", marks=pytest.mark.slow), "plain"])
 def copied(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[RunRecord, Path]:
     """A finished run, and its folder copied to another place."""
     place = tmp_path_factory.mktemp(request.param)

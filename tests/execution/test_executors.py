@@ -125,7 +125,7 @@ def test_the_bits_are_the_same(executor: str, expected: object, fresh_places: Ca
     assert [row.n_passed for row in record.passes] == [row.n_images for row in record.passes]
 
 
-@pytest.mark.parametrize("stop", [KeyboardInterrupt, RuntimeError])
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, pytest.param(RuntimeError, marks=pytest.mark.slow)])
 def test_what_was_cut_off_goes_on(
     executor: str, stop: type[BaseException], expected: object, fresh_places: Callable[[str], None]
 ) -> None:
