@@ -240,15 +240,14 @@ def _start(
 
 
 def _end(context: Context, ledger: Ledger, status: str, spent: Spent) -> None:
-    """Record how the run ended; a ledger that can't be written any more mustn't hide the error that ended it."""
+    """Record how the run ended; a disk that can't be written any more mustn't hide the error that ended it."""
     try:
         ledger.finish_run(context.run, status, describe_cost(context, ledger), spent.parts)
+        save_run_record(ledger.load(context.run))
     except FrostlineError:
         if status == "complete":
             raise
-    record = ledger.load(context.run)
-    save_run_record(record)
-    context.emit(RunFinished(context.run, status, record.took.seconds))
+    context.emit(RunFinished(context.run, status, ledger.load(context.run).took.seconds))
 
 
 def _ignore(event: Event) -> None:

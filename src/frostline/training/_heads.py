@@ -59,7 +59,7 @@ class HeadsTraining:
         self._specs, self._labels, self._classes, self._device = specs, labels, classes, device
         self._precision = precision
         self._threads = torch.get_num_threads()
-        # Dropout draws from the process's one generator, so those stacks take turns; so do kernels on an accelerator.
+        # Stacks with dropout take turns, as on an accelerator they draw from its one generator; so do its kernels.
         self._n_workers = stack_lanes(list(map(_seed_heads, specs)), self._threads) if device.type == "cpu" else 1
         self._workers = ThreadPoolExecutor(self._n_workers, thread_name_prefix="frostline-heads")
         self._stop = threading.Event()
