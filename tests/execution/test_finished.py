@@ -11,7 +11,8 @@ import pytest
 from tests.execution.studies import RESNET, numbers_of, small_study
 
 import frostline
-from frostline.execution.events import RunFound
+from frostline.errors import DiskFullError
+from frostline.execution.events import RunFound, StepProgress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,3 +92,18 @@ def test_the_choice_is_recorded() -> None:
         "val.safetensors",
         "test.safetensors",
     }
+
+
+def test_a_record_that_cannot_be_written_hides_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(record: object) -> None:
+        raise DiskFullError("no room left")
+
+    def fail(event: object) -> None:
+        if isinstance(event, StepProgress):
+            raise RuntimeError("the reason")
+
+    monkeypatch.setattr("frostline.execution._run.save_run_record", refuse)
+    with pytest.raises(RuntimeError, match="the reason"):
+        frostline.run(ask(), listener=fail)
+    with pytest.raises(DiskFullError, match="no room left"):
+        frostline.run(ask())
